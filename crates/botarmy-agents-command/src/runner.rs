@@ -439,7 +439,18 @@ fn ask(
     let session =
         session.map(|session| SavedSession { folder: folder.keep(), session, allow, spent });
     let session = session.and_then(|saved| serde_json::to_string(&saved).ok());
-    Outcome::Ask { question: Question { question, options, artifacts: Vec::new() }, usage, session }
+    Outcome::Ask {
+        question: Question {
+            question,
+            options,
+            artifacts: Vec::new(),
+            policy: None,
+            assignees: Vec::new(),
+            response_schema: None,
+        },
+        usage,
+        session,
+    }
 }
 
 fn sorted(files: &[SourceFile]) -> Vec<SourceFile> {

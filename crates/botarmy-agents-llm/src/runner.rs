@@ -221,7 +221,14 @@ impl LlmRunner {
         );
         let options = vec!["Work with the beginning".to_owned()];
         Outcome::Ask {
-            question: Question { question, options, artifacts: vec![input.meta.id] },
+            question: Question {
+                question,
+                options,
+                artifacts: vec![input.meta.id],
+                policy: None,
+                assignees: Vec::new(),
+                response_schema: None,
+            },
             usage: Usage::default(),
             session: Some(MAY_CUT.to_owned()),
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use botarmy_domain::{HitlAction, Oversight, ProjectStatus};
+use botarmy_domain::{Oversight, ProjectStatus};
 use rmcp::model::{JsonObject, Tool as Described, ToolAnnotations};
 use serde_json::{Value, json};
 
@@ -20,6 +20,8 @@ const MAX_EVENTS: u64 = 100;
 const MAX_WAIT_S: u64 = 45;
 /// Longest comment, feedback or idea, in characters. The server may have a lower limit.
 const MAX_TEXT: usize = 20_000;
+/// Longest remark in the discussion of a gate, in characters, as the server has it.
+const MAX_COMMENT: usize = 10_000;
 
 /// Tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(crate) enum Tool {
     ShowProject,
     StartProject,
     FollowProject,
+    CommentGate,
     AnswerGate,
 }
 
@@ -90,7 +93,7 @@ const PART: [(&str, &str); 4] = [
 ];
 
 impl Tool {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::ListGates,
         Self::ReadGate,
         Self::ReadDocument,
@@ -99,6 +102,7 @@ impl Tool {
         Self::ShowProject,
         Self::StartProject,
         Self::FollowProject,
+        Self::CommentGate,
         Self::AnswerGate,
     ];
 
@@ -145,6 +149,7 @@ impl Tool {
             Self::ShowProject => projects::show(api, arguments).await,
             Self::StartProject => projects::start(api, arguments).await,
             Self::FollowProject => projects::follow(api, arguments).await,
+            Self::CommentGate => gates::comment(api, arguments).await,
             Self::AnswerGate => gates::answer(api, arguments).await,
         }
     }
@@ -159,6 +164,7 @@ impl Tool {
             Self::ShowProject => &SHOW_PROJECT,
             Self::StartProject => &START_PROJECT,
             Self::FollowProject => &FOLLOW_PROJECT,
+            Self::CommentGate => &COMMENT_GATE,
             Self::AnswerGate => &ANSWER_GATE,
         }
     }
@@ -326,6 +332,19 @@ const FOLLOW_PROJECT: Spec = Spec {
     ],
 };
 
+const COMMENT_GATE: Spec = Spec {
+    name: "comment_gate",
+    title: "Comment on a gate",
+    about: "Adds a remark to the discussion of a gate, which people read before they answer. It decides \
+            nothing.",
+    effect: Effect::Adds,
+    parameters: &[REQUEST, Parameter::required("text", Kind::Text(MAX_COMMENT), "The remark.")],
+    results: &[("comment", "The remark as it is recorded.")],
+};
+
+/// Answers to a gate.
+const ANSWERS: [&str; 5] = ["approve", "reject", "request_changes", "amend", "withdraw"];
+
 const ANSWER_GATE: Spec = Spec {
     name: "answer_gate",
     title: "Answer a gate",
@@ -337,9 +356,9 @@ const ANSWER_GATE: Spec = Spec {
         REQUEST,
         Parameter::required(
             "action",
-            Kind::Word(|| HitlAction::ALL.iter().map(|word| word.as_str()).collect()),
-            "`approve` releases the documents, `reject` halts the workflow, `amend` needs `feedback` or \
-             `document`.",
+            Kind::Word(|| ANSWERS.to_vec()),
+            "`approve` releases the documents, `reject` halts the workflow, `request_changes` needs \
+             `feedback`, `amend` needs `document` or `feedback`, `withdraw` takes your user's own vote back.",
         ),
         Parameter::required(
             "subject_digest",
@@ -351,13 +370,18 @@ const ANSWER_GATE: Spec = Spec {
         Parameter::optional(
             "feedback",
             Kind::Text(MAX_TEXT),
-            "With `amend`: what should be different; the agent does the step again. To a question: the \
-             answer.",
+            "With `request_changes` or `amend`: what should be different; the agent does the step again. To \
+             a question: the answer.",
         ),
         Parameter::optional(
             "document",
             Kind::Object,
             "With `amend`: the document that replaces the one under review.",
+        ),
+        Parameter::optional(
+            "response",
+            Kind::Object,
+            "The answer to a gate that has a `response_schema`, in that form.",
         ),
     ],
     results: &[("answer", "The effect of the answer as in the REST API.")],

@@ -5,6 +5,7 @@ pub(crate) mod agents;
 mod commands;
 mod confirm;
 mod follow;
+mod gate_acts;
 pub(crate) mod gates;
 pub(crate) mod log;
 pub(crate) mod options;

@@ -445,7 +445,7 @@ impl<'a> Terminal<'a> {
                 self.print(&format!("  {error}"));
                 let needs_another = matches!(
                     &error,
-                    Error::Refused(DomainError::Forbidden { code: "four_eyes", .. })
+                    Error::Refused(DomainError::Forbidden { code: "separation_of_duties", .. })
                 );
                 // The same answer would be refused for ever.
                 if self.yes && needs_another {
@@ -536,7 +536,16 @@ fn options(request: &HitlRequest) -> Vec<String> {
 /// Returns a response to what was shown, with nothing but its action.
 fn simply(request: &HitlRequest, action: HitlAction) -> Response {
     let subject_digest = Some(request.subject.digest.clone());
-    Response { action, content: None, comment: None, amended_content: None, subject_digest }
+    Response {
+        action,
+        content: None,
+        comment: None,
+        amended_content: None,
+        subject_digest,
+        response: None,
+        in_bulk: false,
+        link: None,
+    }
 }
 
 /// Returns the sentence about the time by which a request has to be answered.

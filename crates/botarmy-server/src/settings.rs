@@ -2,6 +2,7 @@
 //! not exist is refused by name.
 
 mod access;
+mod gates;
 mod oidc;
 mod ranges;
 mod webhooks;
@@ -26,6 +27,7 @@ use crate::environment::VariableName;
 use crate::features::{Features, missing};
 
 pub use access::{Access, AccessMode, FirstKey, Limits};
+pub use gates::Gates;
 pub use oidc::Oidc;
 pub use webhooks::Webhooks;
 
@@ -65,6 +67,8 @@ pub struct Settings {
     pub workflows: WorkflowFolder,
     /// Defaults for whatever a workflow leaves open.
     pub orchestrator: Orchestration,
+    /// Rules for requests to people.
+    pub gates: Gates,
     /// Spending limits.
     pub budget: Budget,
     /// Worker of this server.
@@ -712,6 +716,7 @@ impl Settings {
         self.access.check()?;
         self.oidc.check()?;
         self.webhooks.check()?;
+        self.gates.check(self.orchestrator.on_expiry)?;
         self.http.check()
     }
 

@@ -96,6 +96,10 @@ impl System {
         let settings = &resolve_auto(settings, Features::COMPILED, &environment);
         let agents_line = BuiltRunners::describe(configured, settings);
         let workflows = Workflows::load(&settings.workflows.dir)?;
+        // Where keys are needed, people are in groups of their own, which come and go.
+        let groups = settings.gates.groups.keys().cloned().collect();
+        let groups = (!settings.access.needs_keys()).then_some(&groups);
+        workflows.check_rules(&settings.gates.rules(), groups)?;
         let clock: Arc<dyn Clock> = Arc::new(SteadyClock::new(SystemClock));
         let ids: Arc<dyn Ids> = Arc::new(RandomIds);
         // What cannot be used is refused before anything is touched.
@@ -118,6 +122,7 @@ impl System {
             wake_ups: Arc::clone(&channels.wake_ups),
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
+            secrets: Arc::clone(&secrets),
         };
         let engine = Engine::new(ports, workflows, engine_settings(settings));
         engine.set_installed_at(stores.created_at);
@@ -424,6 +429,7 @@ pub(crate) fn engine_settings(settings: &Settings) -> EngineSettings {
         on_expiry: settings.orchestrator.on_expiry,
         backoff: Duration::from_millis(settings.orchestrator.retry_backoff_ms),
         confidence_threshold: settings.orchestrator.confidence_threshold,
+        gates: settings.gates.rules(),
     };
     EngineSettings { defaults, budgets: settings.budgets() }
 }
@@ -440,6 +446,7 @@ pub(crate) fn access_control(
         key_lifetime: Some(Duration::from_secs(u64::from(settings.access.key_days) * DAY)),
         session_lifetime: Duration::from_secs(settings.access.session_max_s),
         session_idle: Duration::from_secs(settings.access.session_idle_s),
+        has_provider: !settings.oidc.issuer.is_empty(),
         group_roles: settings.oidc.group_roles(),
     };
     AccessControl::new(engine, Arc::new(RandomSecrets), Arc::clone(&stores.tickets), access)

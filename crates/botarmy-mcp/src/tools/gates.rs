@@ -10,7 +10,7 @@ use crate::parameter::Arguments;
 use crate::visible::{ALONE, IN_LIST};
 
 /// Members of a gate that a list shows.
-const LISTED: [&str; 9] = [
+const LISTED: [&str; 13] = [
     "request_id",
     "project_id",
     "task_id",
@@ -20,6 +20,10 @@ const LISTED: [&str; 9] = [
     "question",
     "created_at",
     "expires_at",
+    "policy_name",
+    "needs",
+    "claimed_by",
+    "due",
 ];
 
 /// Lists the pending gates.
@@ -58,12 +62,28 @@ pub(crate) async fn read(api: &Api, arguments: &Arguments) -> Result<Answer, Too
     let digest = gate["subject"]["digest"].as_str().unwrap_or_default().to_owned();
     let documents = gate["subject"]["artifacts"].as_array().map_or(0, Vec::len);
     let status = gate["status"].as_str().unwrap_or_default();
+    let allowed = gate["allowed_actions"].as_array().into_iter().flatten();
+    let allowed: Vec<_> = allowed.filter_map(Value::as_str).collect();
+    let missing = &gate["needs"]["approvals"];
     let summary = format!(
-        "Gate {id} is {status}. Documents under review: {documents}. subject_digest: {digest}."
+        "Gate {id} is {status}. Approvals that are missing: {missing}. Your user may: {}. Documents under \
+         review: {documents}. subject_digest: {digest}.",
+        if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") }
     );
     let mut data = JsonObject::new();
     data.insert("gate".to_owned(), ALONE.apply(&gate));
     data.insert("subject_digest".to_owned(), digest.into());
+    Ok(Answer { summary, data, text: None })
+}
+
+/// Adds a remark to the discussion of a gate.
+pub(crate) async fn comment(api: &Api, arguments: &Arguments) -> Result<Answer, ToolError> {
+    let id = arguments.id("request_id");
+    let body = json!({"text": arguments.needed("text")});
+    let comment = api.post(&["hitl", &id.to_string(), "comments"], &body).await?;
+    let mut data = JsonObject::new();
+    data.insert("comment".to_owned(), ALONE.apply(&comment));
+    let summary = format!("The remark on gate {id} is recorded.");
     Ok(Answer { summary, data, text: None })
 }
 
@@ -78,6 +98,9 @@ pub(crate) async fn answer(api: &Api, arguments: &Arguments) -> Result<Answer, T
     }
     if let Some(document) = arguments.object("document") {
         body["amended_content"] = document.clone();
+    }
+    if let Some(response) = arguments.object("response") {
+        body["response"] = response.clone();
     }
     let answer = api.post(&["hitl", &id.to_string(), "respond"], &body).await?;
     let status = member(&answer, "status");

@@ -12,7 +12,7 @@ use botarmy_orchestrator::{AccessControl, Engine, Ports, Workflows};
 use super::header_file;
 use crate::settings::Settings;
 use crate::stores::{self, Stores};
-use crate::system::{RandomIds, SystemClock};
+use crate::system::{RandomIds, RandomSecrets, SystemClock};
 use crate::wiring::{access_control, engine_settings};
 
 /// Number of rows that are read at once.
@@ -128,6 +128,7 @@ async fn control(settings: &Settings, stores: &Stores) -> anyhow::Result<AccessC
         wake_ups: Arc::new(MemoryWakeUps::default()),
         clock: Arc::new(SystemClock),
         ids: Arc::new(RandomIds),
+        secrets: Arc::new(RandomSecrets),
     };
     let engine = Engine::new(ports, Workflows::default(), engine_settings(settings));
     let access = access_control(settings, engine, stores);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::agents::{self, Agents};
+use super::gate_acts::{self, Delegations};
 use super::gates::{self, Gates};
 use super::log::{self, Log};
 use super::options::{Common, Place};
@@ -23,6 +24,8 @@ pub(crate) enum ClientCommand {
     Tasks(Group<Tasks>),
     /// Show and answer requests to people on a server.
     Gates(Group<Gates>),
+    /// Show and set who answers requests in your place on a server.
+    Delegation(Group<Delegations>),
     /// List and download the package of a project on a server.
     Package(Group<PackageCommand>),
     /// Follow and search the logs of a server.
@@ -53,6 +56,9 @@ pub(super) async fn run(command: ClientCommand, place: &Place) -> anyhow::Result
         ClientCommand::Projects(all) => projects::run(all.command, &all.common, place).await,
         ClientCommand::Tasks(all) => tasks::run(all.command, &all.common, place).await,
         ClientCommand::Gates(all) => gates::run(all.command, &all.common, place).await,
+        ClientCommand::Delegation(all) => {
+            gate_acts::run_delegation(all.command, &all.common, place).await
+        }
         ClientCommand::Package(all) => package::run(all.command, &all.common, place).await,
         ClientCommand::Log(all) => log::run(all.command, &all.common, place).await,
         ClientCommand::Agents(all) => agents::run(all.command, &all.common, place).await,

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::confirm::confirm;
 use super::follow::{Follower, GLANCE};
+use super::gate_acts::{self, Acts};
 use super::options::{Common, Place};
 use super::session::{Failure, Session};
 use super::values::{age, clock, list, object, text};
@@ -45,6 +46,10 @@ pub(crate) enum Gates {
     Approve(Answer),
     /// Reject what is under review, which halts a project with a workflow.
     Reject(Answer),
+    /// Ask for changes: the step runs again with your words.
+    Changes(Changes),
+    #[command(flatten)]
+    Act(Acts),
     /// Have something changed: with words, after which the step runs again, or by a document that takes
     /// the place of the one under review.
     Amend(Amend),
@@ -56,6 +61,18 @@ pub(crate) struct List {
     /// Only those of this project.
     #[arg(long, value_name = "ID")]
     project: Option<ProjectId>,
+    /// Only those that you are asked to answer.
+    #[arg(long, conflicts_with = "status")]
+    mine: bool,
+    /// Only those that ask this group.
+    #[arg(long, value_name = "GROUP", conflicts_with = "status")]
+    group: Option<String>,
+    /// Only those under this policy.
+    #[arg(long, value_name = "NAME", conflicts_with = "status")]
+    policy: Option<String>,
+    /// Only those that people should have answered already.
+    #[arg(long, conflicts_with = "status")]
+    overdue: bool,
     /// Those with this status instead, of a project: approved, rejected, amended, expired or cancelled.
     #[arg(long, requires = "project")]
     status: Option<HitlStatus>,
@@ -88,12 +105,26 @@ pub(crate) struct Answer {
     /// A comment, for the log.
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
+    /// The answer in the form that the request asks for: JSON, or a file with JSON, or - for standard
+    /// input.
+    #[arg(long, value_name = "JSON|FILE")]
+    response: Option<String>,
     /// The digest of the subject that was reviewed, as `gates show` has it. It is not shown again.
     #[arg(long, value_name = "DIGEST")]
     digest: Option<String>,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
+}
+
+/// Options of `gates changes`.
+#[derive(Debug, Args)]
+pub(crate) struct Changes {
+    #[command(flatten)]
+    answer: Answer,
+    /// The words that say what should be different.
+    #[arg(long, value_name = "TEXT")]
+    text: String,
 }
 
 /// Options of `gates amend`.
@@ -125,6 +156,12 @@ pub(super) async fn run(
         Gates::Show(options) => show(&session, &options).await?,
         Gates::Approve(answer) => respond(&session, "approve", answer, Map::new()).await?,
         Gates::Reject(answer) => respond(&session, "reject", answer, Map::new()).await?,
+        Gates::Changes(Changes { answer, text }) => {
+            ensure!(!text.trim().is_empty(), Failure::usage("--text is blank"));
+            let body = Map::from_iter([("content".to_owned(), text.into())]);
+            respond(&session, "request_changes", answer, body).await?;
+        }
+        Gates::Act(act) => gate_acts::run(&session, act).await?,
         Gates::Amend(Amend { answer, text, document }) => {
             let mut body = Map::new();
             if let Some(text) = text {
@@ -142,6 +179,23 @@ pub(super) async fn run(
 
 /// Reads a document from a file or from standard input.
 fn read_document(file: &Path) -> anyhow::Result<Map<String, Value>> {
+    let text = read_text(file)?;
+    let name = file.display();
+    serde_json::from_str(&text).with_context(|| format!("{name} holds no JSON object"))
+}
+
+/// Returns the answer in an argument: JSON, or the name of a file with JSON.
+fn read_response(text: &str) -> anyhow::Result<Value> {
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok(value);
+    }
+    let read = read_text(Path::new(text)).with_context(|| {
+        Failure::usage("--response is neither JSON nor a file that can be read")
+    })?;
+    serde_json::from_str(&read).with_context(|| format!("{} holds no JSON", one_line(text, 200)))
+}
+
+fn read_text(file: &Path) -> anyhow::Result<String> {
     let name = file.display();
     let input: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin())
@@ -154,15 +208,24 @@ fn read_document(file: &Path) -> anyhow::Result<Map<String, Value>> {
         .read_to_string(&mut text)
         .with_context(|| format!("{name} cannot be read"))?;
     ensure!(text.len() as u64 <= MAX_AMENDMENT, "{name} has more than 16 MiB");
-    serde_json::from_str(&text).with_context(|| format!("{name} holds no JSON object"))
+    Ok(text)
 }
 
 async fn listed(session: &Session, options: &List) -> anyhow::Result<()> {
     let client = &session.client;
     let project = options.project.map(|project| project.to_string());
     let status = options.status.unwrap_or(HitlStatus::Pending).to_string();
+    let flags = [("mine", options.mine), ("overdue", options.overdue)];
+    let flags = flags.into_iter().filter_map(|(name, is_set)| is_set.then_some((name, "true")));
+    let names = [("group", options.group.as_deref()), ("policy", options.policy.as_deref())];
+    let names = names.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let mut filter: Vec<_> = flags.chain(names).collect();
     let mut items = match &project {
-        None => client.items(&["hitl", "pending"], &[], options.limit),
+        None => client.items(&["hitl", "pending"], &filter, options.limit),
+        Some(id) if !filter.is_empty() => {
+            filter.push(("project_id", id));
+            client.items(&["hitl", "pending"], &filter, options.limit)
+        }
         Some(id) => {
             let query = [("status_filter", status.as_str())];
             client.items(&["hitl", "project", id, "requests"], &query, options.limit)
@@ -274,6 +337,9 @@ impl Review {
         fact("By", text(request, "/responded_by"));
         fact("Comment", text(request, "/response_comment"));
         fact("Deadline", &clock(request, "/expires_at"));
+        for (name, value) in gate_acts::decision(request) {
+            fact(name, &value);
+        }
         fact("Digest", &self.digest);
         for artifact in &self.artifacts {
             let kind = text(artifact, "/artifact_type").replace('_', " ");
@@ -390,6 +456,7 @@ async fn respond(
     mut body: Map<String, Value>,
 ) -> anyhow::Result<()> {
     let id = answer.id.to_string();
+    let response = answer.response.as_deref().map(read_response).transpose()?;
     let digest = match answer.digest {
         Some(digest) => {
             confirm(&session.screen, &format!("Answer {id} with \"{action}\"?"), answer.yes)
@@ -402,6 +469,9 @@ async fn respond(
     body.insert("subject_digest".to_owned(), digest.into());
     if let Some(comment) = answer.comment {
         body.insert("comment".to_owned(), comment.into());
+    }
+    if let Some(response) = response {
+        body.insert("response".to_owned(), response);
     }
     let done = session.client.post(&["hitl", &id, "respond"], &body.into()).await?;
     if session.screen.is_json {
@@ -437,6 +507,7 @@ async fn reviewed(session: &Session, action: &str, id: &str, yes: bool) -> anyho
     let question = match action {
         "approve" => "Approve this?",
         "reject" => "Reject this, and halt a project with a workflow?",
+        "request_changes" => "Ask for these changes?",
         _ => "Amend this?",
     };
     confirm(screen, question, yes).await?;
