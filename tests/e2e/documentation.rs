@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use botarmy_domain::hitl::Policy;
 use botarmy_domain::{Permission, Workflow};
 use botarmy_tests::access::MODE;
 use botarmy_tests::server::{TestServer, binary};
@@ -303,12 +304,45 @@ fn every_path_in_the_documentation_is_one_of_the_api() {
 }
 
 #[test]
-fn the_workflow_in_the_documentation_is_valid() {
+fn the_workflows_in_the_documentation_are_valid() {
     let text = read("docs/workflows.md");
-    let workflows = blocks(&text, "toml");
-    assert_eq!(workflows.len(), 1);
-    let workflow = Workflow::from_toml(&workflows[0]).unwrap();
+    let blocks = blocks(&text, "toml");
+    let workflows: Vec<_> = blocks.iter().map(|one| Workflow::from_toml(one).unwrap()).collect();
+    assert_eq!(workflows.len(), 2);
+    let workflow = &workflows[0];
     assert!(text.contains(&format!("config/workflows/{}.toml", workflow.name)));
+}
+
+#[test]
+fn the_policies_in_the_documentation_are_valid_and_its_table_has_every_key() {
+    let text = read("docs/gates.md");
+    let workflows = blocks(&text, "toml");
+    assert!(workflows.len() >= 7, "{}", workflows.len());
+    let mut words = BTreeSet::new();
+    for block in &workflows {
+        let workflow =
+            Workflow::from_toml(block).unwrap_or_else(|error| panic!("{error}: {block}"));
+        for step in &workflow.steps {
+            words.extend(step.policy.clone());
+        }
+        let policies: BTreeSet<_> = workflow.policies.iter().map(|one| one.name.clone()).collect();
+        assert!(policies.is_subset(&words) && !policies.is_empty(), "a step uses each: {block}");
+    }
+    // The error of an unknown key names those that there are.
+    let unknown = serde_json::from_str::<Policy>(r#"{"no_key": 1}"#).unwrap_err().to_string();
+    let (_, known) = unknown.split_once("expected one of ").unwrap();
+    let known: BTreeSet<_> = known.split('`').skip(1).step_by(2).collect();
+    assert!(known.len() >= 19, "{known:?}");
+    let (_, table) = text.split_once("\n## Keys of a policy\n").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.collect::<BTreeSet<_>>(), known);
+    let header = read("config/workflows/sdlc.toml");
+    let (_, header) = header.split_once("# The keys of a [[policy]]").unwrap();
+    let (header, _) = header.split_once("\nname = ").unwrap();
+    for key in known {
+        assert!(header.contains(&format!("#   {key} ")), "sdlc.toml does not explain `{key}`");
+    }
 }
 
 #[test]

@@ -99,6 +99,8 @@ async fn an_amendment_that_does_not_match_the_schema_is_422_and_changes_nothing(
     let server = TestServer::start().await;
     let project = project(&server, "standard").await;
     let gate = gate_of(&server, &project, "Project Planning").await;
+    let path = format!("/api/v1/hitl/{}", gate["request_id"].as_str().unwrap());
+    let (_, before) = server.get(&path).await;
     let scope = json!({"in": [], "out": []});
     let wrong = json!({"summary": "s", "goals": [7], "scope": scope, "milestones": []});
     for (document, pointer) in
@@ -108,9 +110,7 @@ async fn an_amendment_that_does_not_match_the_schema_is_422_and_changes_nothing(
         let (refused, problem) = server.respond(&gate, body).await;
         assert_eq!((refused, &problem["errors"][0]["field"]), (422, &json!(pointer)), "{problem}");
     }
-    let (_, still) =
-        server.get(&format!("/api/v1/hitl/{}", gate["request_id"].as_str().unwrap())).await;
-    assert_eq!(still, gate);
+    assert_eq!(server.get(&path).await.1, before);
     let good = json!({"summary": "s", "goals": ["g"], "scope": scope, "milestones": []});
     let body = json!({"action": "amend", "amended_content": good});
     assert_eq!(server.respond(&gate, body).await.0, 200);
@@ -372,4 +372,137 @@ async fn statistics_count_what_is_pending_and_what_was_answered() {
     );
     let nowhere = format!("{STATISTICS}?project_id=00000000-0000-7000-8000-000000000000");
     assert_eq!(server.get(&nowhere).await.0, 404);
+}
+
+/// Starts a server whose requests expire after a second, with this time of grace after a start.
+async fn hasty(grace_s: &str) -> TestServer {
+    TestServer::with(&[
+        ("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "20"),
+        ("BOTARMY_ORCHESTRATOR__ON_EXPIRY", "reject"),
+        ("BOTARMY_ORCHESTRATOR__GATE_TTL_S", "1"),
+        ("BOTARMY_GATES__GRACE_S", grace_s),
+    ])
+    .await
+}
+
+#[tokio::test]
+async fn a_request_whose_time_was_over_during_an_outage_can_still_be_answered() {
+    let mut server = hasty("3600").await;
+    let project = project(&server, "standard").await;
+    let gate = gate_of(&server, &project, "Project Planning").await;
+    server.kill();
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    server.start_again().await;
+    // Many rounds of the timers pass.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(gate_of(&server, &project, "Project Planning").await["status"], "pending");
+    approve(&server, &gate).await;
+    gate_of(&server, &project, "Requirements Analysis").await;
+    // Without the time of grace it ends at once.
+    let mut other = hasty("0").await;
+    let halted = self::project(&other, "standard").await;
+    gate_of(&other, &halted, "Project Planning").await;
+    other.kill_and_restart().await;
+    other.until_is(&format!("/api/v1/projects/{halted}"), "/status", "halted").await;
+}
+
+#[tokio::test]
+async fn the_clock_of_a_request_stands_still_while_its_project_is_paused() {
+    let server = hasty("0").await;
+    let project = project(&server, "standard").await;
+    let gate = gate_of(&server, &project, "Project Planning").await;
+    let set = async |verb: &str| {
+        let (status, done) =
+            server.post(&format!("/api/v1/projects/{project}/{verb}"), json!({})).await;
+        assert_eq!(status, 200, "{done}");
+    };
+    set("pause").await;
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let still = gate_of(&server, &project, "Project Planning").await;
+    assert_eq!(still["expires_at"], gate["expires_at"], "the time is over, and does not count");
+    set("resume").await;
+    let (_, moved) =
+        server.get(&format!("/api/v1/hitl/{}", gate["request_id"].as_str().unwrap())).await;
+    assert!(moved["expires_at"].as_str() > gate["expires_at"].as_str(), "{moved}");
+    // From here on it counts again.
+    server.until_is(&format!("/api/v1/projects/{project}"), "/status", "halted").await;
+    let path = format!("/api/v1/audit/projects/{project}/verify?state=true");
+    assert_eq!(server.get(&path).await.1["valid"], true);
+}
+
+const POLICIES: &str = "
+name = \"filters\"
+[[policy]]
+name = \"others\"
+candidates = [\"user:ada\", \"group:leads\"]
+[[policy]]
+name = \"admins\"
+candidates = [\"role:admin\"]
+groups = { security = 1 }
+ttl_s = 1
+on_expiry = \"keep_waiting\"
+[[step]]
+name = \"Write\"
+phase = \"1\"
+agent = \"analyst\"
+output = \"project_plan\"
+";
+
+#[tokio::test]
+async fn pending_requests_are_filtered_by_people_policy_project_and_time() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("filters.toml"), POLICIES).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let server = TestServer::with(&[("BOTARMY_WORKFLOWS__DIR", folder)]).await;
+    let project = json!({"name": "Filters", "workflow": "filters"});
+    let (_, project) = server.post("/api/v1/projects", project).await;
+    let project = project["id"].as_str().unwrap();
+    let simple = question(&server, &server.by_hand().await).await;
+    let mut raised = Vec::new();
+    for policy in ["others", "admins"] {
+        let ask = json!({"project_id": project, "question": "Is it?", "policy": policy});
+        let (status, request) = server.post("/api/v1/hitl", ask).await;
+        assert_eq!(status, 201, "{request}");
+        raised.push(request["request_id"].as_str().unwrap().to_owned());
+    }
+    let [others, admins] = raised.try_into().unwrap();
+    let list = async |query: &str| -> Vec<String> {
+        let (status, page) = server.get(&format!("/api/v1/hitl/pending?{query}")).await;
+        assert_eq!(status, 200, "{query}: {page}");
+        // The step of the project may ask by itself.
+        let items = page["items"].as_array().unwrap().iter();
+        let items = items.filter(|one| one["kind"] == "question");
+        items.map(|one| one["request_id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(list("").await, [&*simple, &*others, &*admins]);
+    assert_eq!(list("mine=true").await, [&*simple, &*admins]);
+    assert_eq!(list("mine=false&group=leads").await, [&*others]);
+    assert_eq!(list("group=security&mine=true").await, [&*admins]);
+    assert_eq!(list("policy=").await, [&*simple]);
+    assert_eq!(list("policy=others").await, [&*others]);
+    assert_eq!(list(&format!("project_id={project}")).await, [&*others, &*admins]);
+    assert!(list("group=nowhere").await.is_empty());
+    let overdue = async |server: &TestServer| {
+        let (_, page) = server.get("/api/v1/hitl/pending?overdue=true").await;
+        page["items"].as_array().unwrap().len() == 1
+    };
+    server.until(overdue).await;
+    assert_eq!(list("overdue=true").await, [&*admins]);
+    let (_, found) = server.get("/api/v1/hitl/statistics").await;
+    let figures = |name: &str| {
+        let of = |one: &&Value| one["policy"] == name;
+        let one = found["by_policy"].as_array().unwrap().iter().find(of).unwrap();
+        (one["pending"].as_u64().unwrap(), one["overdue"].as_u64().unwrap())
+    };
+    assert_eq!((figures("admins"), figures("others")), ((1, 1), (1, 0)), "{found}");
+    assert_eq!(found["by_policy"][0]["policy"], Value::Null, "{found}");
+    for (query, status) in [
+        ("mine=yes", 422),
+        ("overdue=1", 422),
+        ("group=", 422),
+        ("policy=No", 422),
+        ("project_id=00000000-0000-7000-8000-000000000000", 404),
+    ] {
+        assert_eq!(server.get(&format!("/api/v1/hitl/pending?{query}")).await.0, status, "{query}");
+    }
 }

@@ -121,10 +121,28 @@ fn text(value: &Value) -> &str {
 const NO_RUNNERS: [(&str, &str); 2] =
     [("BOTARMY_AGENTS__CODER__RUNNER", "none"), ("BOTARMY_AGENTS__TESTER__RUNNER", "none")];
 
+/// A workflow whose policy has an escalation.
+const LEADS: &str = "
+name = \"leads\"
+[[policy]]
+name = \"leads\"
+digest = \"optional\"
+escalate = [{ after_s = 3600, to = [\"group:leads\"] }]
+[[step]]
+name = \"Write\"
+phase = \"1\"
+agent = \"coder\"
+output = \"agent_output\"
+";
+
 #[tokio::test]
 async fn every_operation_that_takes_a_key_replays_its_first_response() {
-    let server = TestServer::with(&NO_RUNNERS).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("leads.toml"), LEADS).unwrap();
+    let folder = ("BOTARMY_WORKFLOWS__DIR", folder.path().to_str().unwrap());
+    let server = TestServer::with(&[&NO_RUNNERS[..], &[folder]].concat()).await;
     let user = User::of(&server, "ada").await;
+    User::of(&server, "bob").await;
     let mut covered = BTreeSet::new();
     let mut number = 0;
     let mut twice = async |operation: &str, path: String, body: Value| {
@@ -170,6 +188,25 @@ async fn every_operation_that_takes_a_key_replays_its_first_response() {
     let bulk = "/api/v1/hitl/bulk/respond";
     let answer = json!({"request_ids": [asked["request_id"]], "action": "approve"});
     twice(bulk, bulk.to_owned(), answer).await;
+    let led = json!({"name": "Led", "workflow": "leads"});
+    let (_, led) = server.post(PROJECTS, led).await;
+    let question = json!({"project_id": led["id"], "question": "Who?", "policy": "leads"});
+    let (_, asked) = server.post("/api/v1/hitl", question).await;
+    let asked = text(&asked["request_id"]);
+    let resolved = json!({"status": "resolved", "payload": {"action": "approve"}});
+    for (rest, body) in [
+        ("claim", json!({})),
+        ("unclaim", json!({})),
+        ("extend", json!({"by_s": 60})),
+        ("remind", json!({})),
+        ("escalate", json!({})),
+        ("comments", json!({"text": "Well?"})),
+        ("delegate", json!({"to": "bob"})),
+        ("resume", resolved),
+    ] {
+        let operation = format!("/api/v1/hitl/{{request_id}}/{rest}");
+        twice(&operation, format!("/api/v1/hitl/{asked}/{rest}"), body).await;
+    }
     let artifact = json!({
         "project_id": by_hand, "source_agent": "analyst", "artifact_type": "agent_output",
         "content": {"title": "\u{e9}\n"},

@@ -295,8 +295,29 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
     ("GET", "/api/v1/hitl/pending", OF_REQUESTS_IN_PAGES, Bound::Part),
     ("GET", "/api/v1/hitl/project/{project_id}/requests", &[""], Bound::Paged),
     ("GET", "/api/v1/hitl/project/{project_id}/requests", OF_REQUESTS, Bound::Part),
+    ("GET", "/api/v1/hitl/statistics", &["by_policy"], Bound::Lines),
     ("GET", "/api/v1/hitl/{request_id}", OF_REQUESTS, Bound::Part),
+    (
+        "GET",
+        "/api/v1/hitl/{request_id}",
+        &[
+            "allowed_actions",
+            "candidates",
+            "delegates",
+            "escalation.to",
+            "planned.feedback",
+            "votes",
+            "votes.groups",
+        ],
+        Bound::Part,
+    ),
+    ("GET", "/api/v1/hitl/{request_id}/a2a", &["status.message.parts"], Bound::Part),
+    ("GET", "/api/v1/hitl/{request_id}/comments", &["items"], Bound::Paged),
     ("GET", "/api/v1/hitl/{request_id}/context", &["artifacts"], Bound::Part),
+    ("GET", "/api/v1/hitl/{request_id}/diff", &["patch"], Bound::Part),
+    ("GET", "/api/v1/hitl/{request_id}/interrupt", &["metadata.options"], Bound::Part),
+    ("GET", "/api/v1/hitl/{request_id}/links", &["items"], Bound::Paged),
+    ("GET", "/api/v1/hitl/{request_id}/links", &["items.actions"], Bound::Part),
     ("GET", "/api/v1/projects", &["items"], Bound::Paged),
     ("GET", "/api/v1/projects/{project_id}/members", &["items"], Bound::Paged),
     ("GET", "/api/v1/projects/{project_id}/members", &["items.roles"], Bound::Part),
@@ -330,6 +351,14 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
         &["results.problem.errors", "results.problem.violated-policies"],
         Bound::Part,
     ),
+    ("DELETE", "/api/v1/hitl/{request_id}/links/{link_id}", &["actions"], Bound::Part),
+    ("POST", "/api/v1/hitl/{request_id}/claim", OF_REQUESTS, Bound::Part),
+    ("POST", "/api/v1/hitl/{request_id}/delegate", OF_REQUESTS, Bound::Part),
+    ("POST", "/api/v1/hitl/{request_id}/escalate", OF_REQUESTS, Bound::Part),
+    ("POST", "/api/v1/hitl/{request_id}/extend", OF_REQUESTS, Bound::Part),
+    ("POST", "/api/v1/hitl/{request_id}/links", &["actions"], Bound::Part),
+    ("POST", "/api/v1/hitl/{request_id}/remind", OF_REQUESTS, Bound::Part),
+    ("POST", "/api/v1/hitl/{request_id}/unclaim", OF_REQUESTS, Bound::Part),
     ("POST", "/api/v1/projects/{project_id}/check-completion", &["unmet"], Bound::Part),
     ("POST", "/api/v1/projects/{project_id}/force-complete", &["overridden"], Bound::Part),
     ("POST", "/api/v1/tasks/{task_id}/cancel", OF_TASKS, Bound::Part),
@@ -353,9 +382,9 @@ const BOUNDS: &[(&str, &str, &[&str], Bound)] = &[
 const OF_PRINCIPALS: &[&str] = &["grants", "groups"];
 
 /// Lists of a request.
-const OF_REQUESTS: &[&str] = &["history", "options", "subject.artifacts"];
+const OF_REQUESTS: &[&str] = &["assignees", "history", "options", "subject.artifacts"];
 /// Lists of a request in a page.
 const OF_REQUESTS_IN_PAGES: &[&str] =
-    &["items.history", "items.options", "items.subject.artifacts"];
+    &["items.assignees", "items.history", "items.options", "items.subject.artifacts"];
 /// Lists of a task.
 const OF_TASKS: &[&str] = &["artifacts", "context_ids"];

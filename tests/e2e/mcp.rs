@@ -179,7 +179,7 @@ async fn the_answer_to_a_gate_is_offered_where_it_is_allowed_only() {
         let mut session = started(&server, options);
         let listed = session.ask("tools/list", &json!({}));
         let tools = listed["result"]["tools"].as_array().unwrap();
-        assert_eq!(tools.len(), if is_allowed { 9 } else { 8 });
+        assert_eq!(tools.len(), if is_allowed { 10 } else { 9 });
         let answer = tools.iter().find(|tool| tool["name"] == "answer_gate");
         assert_eq!(answer.is_some(), is_allowed);
         for tool in tools {

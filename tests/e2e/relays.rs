@@ -64,14 +64,14 @@ async fn raise(server: &TestServer) -> String {
     request["request_id"].as_str().unwrap().to_owned()
 }
 
-/// An SMTP server that keeps mails. It refuses the first `refused` of them for now.
-async fn smtp(refused: usize) -> (u16, Arc<Mutex<Vec<String>>>) {
+/// An SMTP server that keeps mails. It refuses those with these numbers, from 0, for now.
+async fn smtp(refused: &'static [usize]) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let mails: Arc<Mutex<Vec<String>>> = Arc::default();
     let kept = Arc::clone(&mails);
     tokio::spawn(async move {
-        let mut left = refused;
+        let mut number = 0;
         while let Ok((stream, _)) = listener.accept().await {
             let (reading, mut writing) = stream.into_split();
             let mut reading = BufReader::new(reading);
@@ -91,8 +91,8 @@ async fn smtp(refused: usize) -> (u16, Arc<Mutex<Vec<String>>>) {
                         while !mail.ends_with("\r\n.\r\n") {
                             reading.read_line(&mut mail).await.unwrap();
                         }
-                        if left > 0 {
-                            left -= 1;
+                        number += 1;
+                        if refused.contains(&(number - 1)) {
                             "451 later\r\n"
                         } else {
                             kept.lock().unwrap().push(mail);
@@ -129,7 +129,7 @@ async fn post(port: u16, headers: &[(&str, &str)], body: &str) -> u16 {
 async fn a_request_becomes_a_mail_with_a_link_and_is_sent_again_until_it_was_accepted() {
     let port = free_port().await;
     let (server, webhook) = with_webhook(port).await;
-    let (mail_port, mails) = smtp(1).await;
+    let (mail_port, mails) = smtp(&[0]).await;
     let (smtp, secret) = (format!("127.0.0.1:{mail_port}"), webhook["secret"].as_str().unwrap());
     let more = [
         ("SMTP", smtp.as_str()),
@@ -156,6 +156,142 @@ async fn a_request_becomes_a_mail_with_a_link_and_is_sent_again_until_it_was_acc
     let again = format!("{deliveries}/{}/redeliver", last().await["id"].as_str().unwrap());
     assert_eq!(server.post(&again, json!({})).await.1["delivered"], true);
     assert_eq!(mails.lock().unwrap().len(), 1);
+}
+
+/// A server that makes answer links for ada, knows that bob is not asked, and that eve may have none. It
+/// keeps the requests.
+async fn links() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = String::new();
+            while !request.ends_with('}') {
+                let mut part = [0; 4096];
+                let read = stream.read(&mut part).await.unwrap();
+                assert!(read > 0, "the request ends early: {request}");
+                request.push_str(std::str::from_utf8(&part[..read]).unwrap());
+            }
+            let problem = |code| format!("{{\"type\": \"urn:botarmy:problem:{code}\"}}");
+            let link =
+                json!({"url": "https://army.example/g/t0", "expires_at": "2027-01-01T00:00:00Z"});
+            let (status, body) = match &request {
+                it if it.contains("\"ada\"") => ("201 Created", link.to_string()),
+                it if it.contains("\"bob\"") => ("403 Forbidden", problem("not_eligible")),
+                _ => ("403 Forbidden", problem("links_not_allowed")),
+            };
+            kept.lock().unwrap().push(request);
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close");
+            stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        }
+    });
+    (port, asked)
+}
+
+#[tokio::test]
+async fn each_person_who_is_asked_gets_a_link_of_their_own_or_the_page_of_the_request() {
+    let port = free_port().await;
+    let (server, webhook) = with_webhook(port).await;
+    // The mail to eve is refused at first: the message comes again, and ada has hers already.
+    let ((mail_port, mails), (links_port, asked)) = (smtp(&[1]).await, links().await);
+    let (smtp, api) = (format!("127.0.0.1:{mail_port}"), format!("http://127.0.0.1:{links_port}"));
+    let more = [
+        ("SMTP", smtp.as_str()),
+        ("MAIL_TO", "ada=ada@example.org, bob=bob@example.org,eve=eve@example.org,ops@example.org"),
+        ("BOTARMY_URL", "https://army.example/"),
+        ("BOTARMY_SERVER", api.as_str()),
+        ("BOTARMY_KEY", "botarmy_k_test"),
+    ];
+    let _relay = relay("mail_relay.py", webhook["secret"].as_str().unwrap(), port, &more).await;
+    let request = raise(&server).await;
+    server.until(|_| async { mails.lock().unwrap().len() >= 3 }).await;
+    let mails = mails.lock().unwrap().clone();
+    let page = format!("https://army.example/console/requests/{request}");
+    let of = |address: &str| {
+        let to = format!("To: {address}@example.org");
+        let mut found = mails.iter().filter(|mail| mail.contains(&to));
+        let mail = found.next().cloned();
+        assert!(found.next().is_none(), "{address} has one mail");
+        mail
+    };
+    let ada = of("ada").unwrap();
+    assert!(ada.contains("https://army.example/g/t0") && !ada.contains(&page), "{ada}");
+    assert!(ada.contains("in the name of ada, once"), "{ada}");
+    assert_eq!(of("bob"), None, "bob is not asked");
+    for other in ["eve", "ops"] {
+        let mail = of(other).unwrap();
+        assert!(mail.contains(&page) && !mail.contains("/g/"), "{mail}");
+    }
+    let asked = asked.lock().unwrap().clone();
+    let path = format!("POST /api/v1/hitl/{request}/links ");
+    assert!(asked.iter().all(|one| one.starts_with(&path)), "{asked:?}");
+    assert!(asked[0].contains("Authorization: Bearer botarmy_k_test"), "{asked:?}");
+    assert!(asked[0].ends_with(r#"{"person": "ada", "actions": ["approve", "reject"]}"#));
+}
+
+/// A workflow with a policy that allows links, which questions name.
+const WITH_LINKS: &str = r#"
+name = "shop"
+[[policy]]
+name = "mail"
+links = true
+[[step]]
+name = "Plan"
+phase = "1"
+agent = "analyst"
+inputs = ["user_input"]
+output = "project_plan"
+gate = "standard"
+policy = "mail"
+"#;
+
+#[tokio::test]
+async fn the_link_in_a_mail_opens_the_request_and_decides_nothing_by_that() {
+    let (port, folder) = (free_port().await, tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("shop.toml"), WITH_LINKS).unwrap();
+    let server = TestServer::with(&[
+        ("BOTARMY_WEBHOOKS__ALLOW_HTTP", "true"),
+        ("BOTARMY_WEBHOOKS__ALLOW_NETWORKS", "127.0.0.0/8"),
+        ("BOTARMY_WORKFLOWS__DIR", folder.path().to_str().unwrap()),
+        ("BOTARMY_HTTP__PUBLIC_URL", "https://army.example"),
+    ])
+    .await;
+    let body = json!({
+        "url": format!("http://127.0.0.1:{port}/"), "events": ["hitl_request_created"],
+    });
+    let (status, webhook) = server.post("/api/v1/webhooks", body).await;
+    assert_eq!(status, 201, "{webhook}");
+    let (mail_port, mails) = smtp(&[]).await;
+    let smtp = format!("127.0.0.1:{mail_port}");
+    let more = [
+        ("SMTP", smtp.as_str()),
+        ("MAIL_TO", "admin=ada@example.org"),
+        ("BOTARMY_URL", "https://army.example"),
+        ("BOTARMY_SERVER", server.base.as_str()),
+        ("BOTARMY_KEY", botarmy_tests::access::key()),
+    ];
+    let _relay = relay("mail_relay.py", webhook["secret"].as_str().unwrap(), port, &more).await;
+    let new = json!({"name": "Shop", "description": "A shop", "workflow": "shop"});
+    let (status, project) = server.post("/api/v1/projects", new).await;
+    assert_eq!(status, 201, "{project}");
+    let gate = server.next_gate(project["id"].as_str().unwrap()).await.unwrap();
+    server.until(|_| async { !mails.lock().unwrap().is_empty() }).await;
+    // Long lines of a mail are broken with a `=` at their end.
+    let mail = mails.lock().unwrap()[0].replace("=\r\n", "");
+    let (_, rest) = mail.split_once("https://army.example/g/").expect("a link");
+    let token = rest.split_whitespace().next().unwrap();
+    let page = format!("{}/g/{token}", server.base);
+    let client = botarmy_tests::server::bare_client_builder().build().unwrap();
+    let response = client.get(page).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let html = response.text().await.unwrap();
+    assert!(html.contains(gate["subject"]["digest"].as_str().unwrap()), "{html}");
+    let path = format!("/api/v1/hitl/{}", gate["request_id"].as_str().unwrap());
+    assert_eq!(server.get(&path).await.1["status"], "pending");
 }
 
 #[tokio::test]

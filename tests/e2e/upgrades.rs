@@ -1,7 +1,8 @@
-//! Databases that version 0.1.0 wrote, before it was recorded which documents steps are given. In
-//! both, a plan was approved, and another one was stored by hand afterwards.
+//! Databases of versions before. Two are from before it was recorded which documents steps are given: a
+//! plan was approved, and another one was stored by hand afterwards. One is from before there were policies.
 
-use botarmy_tests::server::TestServer;
+use botarmy_tests::access::MODE;
+use botarmy_tests::server::{TestServer, bare_client_builder};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use serde_json::{Value, json};
@@ -10,6 +11,10 @@ const LEASES: &str = "/api/v1/worker/leases";
 
 /// Starts a server without runners on a database.
 async fn on(database: &str, dir: tempfile::TempDir) -> TestServer {
+    on_with(database, dir, &[]).await
+}
+
+async fn on_with(database: &str, dir: tempfile::TempDir, more: &[(&str, &str)]) -> TestServer {
     let path = dir.path().join("botarmy.db");
     let mut connection = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
     // The dump names its tables in the order of their names.
@@ -18,7 +23,8 @@ async fn on(database: &str, dir: tempfile::TempDir) -> TestServer {
     drop(connection);
     let agents = ["ORCHESTRATOR", "ANALYST", "ARCHITECT", "CODER", "TESTER", "DEPLOYER"];
     let variables = agents.map(|agent| (format!("BOTARMY_AGENTS__{agent}__RUNNER"), "none"));
-    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let variables = variables.iter().map(|(name, value)| (name.as_str(), *value));
+    let variables: Vec<_> = variables.chain(more.iter().copied()).collect();
     TestServer::on(dir, &variables).await
 }
 
@@ -77,4 +83,72 @@ async fn a_step_that_was_given_an_unapproved_document_before_the_upgrade_is_not_
     let body = json!({"code": "gone", "message": "The worker left.", "retryable": true});
     server.post(&format!("{LEASES}/{lease}/fail"), body).await;
     check(&server, &take(&server).await, &project).await;
+}
+
+/// Answers a request of an open server under this name.
+async fn answer(server: &TestServer, gate: &Value, by: &str, body: &Value) -> (u16, Value) {
+    let id = gate["request_id"].as_str().unwrap();
+    let client = bare_client_builder().build().unwrap();
+    let request = client.post(format!("{}/api/v1/hitl/{id}/respond", server.base));
+    let response = request.header("x-user-id", by).json(body).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn requests_that_waited_during_the_upgrade_are_answered_by_the_rules_of_their_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = include_str!("fixtures/before_policies.sql");
+    let server = on_with(database, dir, &[(MODE, "open")]).await;
+    let (_, projects) = server.get("/api/v1/projects").await;
+    let of = |name: &str| {
+        let items = projects["items"].as_array().unwrap();
+        items.iter().find(|one| one["name"] == name).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let gate = async |name: &str| server.next_gate(&of(name)).await.unwrap();
+
+    // The exclusions of a step were not part of its request then, and hold for it.
+    let four = gate("Four eyes").await;
+    let seen =
+        |gate: &Value| json!({"action": "approve", "subject_digest": gate["subject"]["digest"]});
+    let (status, problem) = answer(&server, &four, "ada", &seen(&four)).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (403, &json!("urn:botarmy:problem:separation_of_duties")),
+        "{problem}"
+    );
+    let (status, done) = answer(&server, &four, "bob", &seen(&four)).await;
+    assert_eq!((status, &done["status"]), (200, &json!("approved")), "{done}");
+    assert_eq!(titles(&take(&server).await), ["The first plan"]);
+
+    // The digest that was shown before the upgrade is good after it, and after a pause.
+    let changed = gate("Changed").await;
+    for verb in ["pause", "resume"] {
+        let (status, done) =
+            server.post(&format!("/api/v1/projects/{}/{verb}", of("Changed")), json!({})).await;
+        assert_eq!(status, 200, "{done}");
+    }
+    let (status, problem) = answer(&server, &changed, "bob", &json!({"action": "approve"})).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (409, &json!("urn:botarmy:problem:subject_changed")),
+        "{problem}"
+    );
+    let (status, done) = answer(&server, &changed, "bob", &seen(&changed)).await;
+    assert_eq!((status, &done["status"]), (200, &json!("approved")), "{done}");
+    assert_eq!(titles(&take(&server).await), ["The second plan"]);
+
+    // Questions and failures are answered as ever.
+    let asked = gate("Asked").await;
+    let blue = json!({"action": "amend", "content": "Blue"});
+    let (status, done) = answer(&server, &asked, "bob", &blue).await;
+    assert_eq!((status, &done["status"]), (200, &json!("amended")), "{done}");
+    let (status, done) =
+        answer(&server, &gate("Failed").await, "bob", &json!({"action": "approve"})).await;
+    assert_eq!((status, &done["status"]), (200, &json!("approved")), "{done}");
+    assert_eq!(take(&server).await["task"]["task"]["instructions"], "Test.");
+    for name in ["Four eyes", "Changed", "Asked", "Failed"] {
+        let path = format!("/api/v1/audit/projects/{}/verify?state=true", of(name));
+        let (_, found) = server.get(&path).await;
+        assert_eq!(found["valid"], true, "{name}: {found}");
+    }
 }

@@ -22,7 +22,7 @@ use botarmy_orchestrator::{
 use botarmy_server::Settings;
 use botarmy_server::channels::Channels;
 use botarmy_server::stores::Stores;
-use botarmy_server::system::{RandomIds, SystemClock};
+use botarmy_server::system::{RandomIds, RandomSecrets, SystemClock};
 use botarmy_tests::providers::sensible_document;
 use botarmy_tests::scripted_runner::{Act, ScriptedRunner};
 use serde_json::{Value, json};
@@ -268,6 +268,7 @@ impl Bench {
             wake_ups: Arc::clone(&channels.wake_ups),
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
+            secrets: Arc::new(RandomSecrets),
         };
         let engine = Engine::new(ports, Workflows::default(), EngineSettings::default());
         let agent = Arc::new(TimedAgent::new());

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::world::{NO_RUNNERS, Project, client, principal, send};
 
+/// Id of a link that does not exist.
+const LINK: &str = "0190a0b0-0000-7000-8000-00000000000b";
+
 /// Id that nothing has.
 const UNKNOWN: &str = "0190a0b0-0000-7000-8000-00000000000a";
 /// Id of a principal that does not exist, beside an id that is compared.
@@ -66,6 +69,13 @@ fn body_for(path: &str, method: &Method) -> Option<Value> {
         "tasks" => json!({"agent_type": "coder", "instructions": "x"}),
         "respond" => json!({"action": "approve"}),
         "reopen" => json!({"reason": "x"}),
+        "delegate" => json!({"to": "x"}),
+        "extend" => json!({"by_s": 60}),
+        "comments" => json!({"text": "x"}),
+        "links" => json!({"actions": ["approve"]}),
+        "resume" if path.contains("/hitl/") => {
+            json!({"status": "resolved", "payload": {"action": "approve"}})
+        }
         "start" | "budget" => json!({}),
         "{principal_id}" => json!({"roles": []}),
         _ => return None,
@@ -128,7 +138,10 @@ async fn an_id_of_a_foreign_project_and_an_unknown_one_get_the_same_bytes() {
             .find(|(name, _)| template.contains(name))
             .unwrap();
             let body = body_for(template, method);
-            let of = |id: &str| template.replace(name, id).replace("{principal_id}", PRINCIPAL);
+            let of = |id: &str| {
+                let path = template.replace(name, id).replace("{principal_id}", PRINCIPAL);
+                path.replace("{link_id}", LINK)
+            };
             let (theirs, none) = (of(id), of(UNKNOWN));
             let theirs =
                 anonymised(&client, &server.base, &key, (method, &theirs), body.as_ref(), id).await;

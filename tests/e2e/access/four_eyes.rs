@@ -55,14 +55,14 @@ async fn cannot_approve(server: &TestServer, by: &Keyed, request: &str) {
         json!({"action": "amend", "amended_content": {"goals": ["mine"]}}),
     ] {
         let (status, problem) = call(server, by, &respond, &answer).await;
-        assert_eq!((status, &problem["type"]), (403, &json!(FOUR_EYES)), "{answer}: {problem}");
+        assert_eq!((status, &problem["type"]), (403, &json!(SEPARATION)), "{answer}: {problem}");
     }
     let bulk = json!({"request_ids": [request], "action": "approve"});
     let (status, done) = call(server, by, "/api/v1/hitl/bulk/respond", &bulk).await;
     assert_eq!((status, &done["results"][0]["status"]), (200, &json!(403)), "{done}");
 }
 
-const FOUR_EYES: &str = "urn:botarmy:problem:four_eyes";
+const SEPARATION: &str = "urn:botarmy:problem:separation_of_duties";
 
 #[tokio::test]
 async fn whoever_amends_a_result_cannot_approve_what_came_of_it() {

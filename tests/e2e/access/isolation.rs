@@ -225,6 +225,7 @@ fn request(operation: &Operation, projects: &[Filled], dice: &mut Dice) -> (Stri
         }
     }
     path = path.replace("{agent_type}", "tester").replace("{lease}", "none");
+    path = path.replace("{link_id}", any_id(projects, dice));
     let mut separator = '?';
     for (name, schema) in &operation.query {
         if dice.below(3) > 0 {
@@ -268,6 +269,10 @@ fn request(operation: &Operation, projects: &[Filled], dice: &mut Dice) -> (Stri
             Some(json!({"scope": "project", "project_id": about.id, "reason": "x"}))
         }
         (_, "reopen") => Some(json!({"reason": "x"})),
+        (_, "extend") => Some(json!({"by_s": 60})),
+        (_, "comments") => Some(json!({"text": "x"})),
+        (_, "links") => Some(json!({"actions": ["approve"]})),
+        (_, "resume") => Some(json!({"status": "resolved", "payload": {"action": "approve"}})),
         (_, "projects") => Some(json!({"name": "Made by a caller"})),
         _ => Some(json!({})),
     };
