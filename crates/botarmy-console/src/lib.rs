@@ -129,7 +129,12 @@ pub fn routes(config: &mut ServiceConfig, console: &Console) {
             scope("/requests/{id}")
                 .service(page("", web::get().to(pages::requests::show)))
                 .service(change("/answer", web::post().to(pages::requests::answer)))
-                .service(change("/act", web::post().to(pages::requests::act))),
+                // The parts of a page that shows a refused act are loaded from its own path.
+                .service(form(
+                    "/act",
+                    web::get().to(pages::requests::show),
+                    web::post().to(pages::requests::act),
+                )),
         )
         .service(page("/find", web::get().to(pages::find::show)))
         .service(page("/help", web::get().to(pages::help::show)))
