@@ -65,7 +65,7 @@ pub enum DomainError {
         /// Explanation and remedy for people.
         detail: String,
     },
-    /// What was addressed existed, and is over.
+    /// The object existed, and is over.
     #[error("{detail}")]
     Gone {
         /// Code for programs, such as `link_used`.

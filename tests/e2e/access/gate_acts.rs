@@ -1,4 +1,4 @@
-//! What people do with requests over the API: votes that do not decide, answers that are repeated, and
+//! Work of people on requests over the API: votes that do not decide, answers that are repeated, and
 //! everything beside answering. Programs do none of it.
 
 use std::collections::BTreeSet;

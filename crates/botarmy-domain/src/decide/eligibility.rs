@@ -25,7 +25,7 @@ pub struct Seat {
     pub groups: BTreeSet<String>,
 }
 
-/// What is known about the people who answer a request.
+/// Facts about the people who answer a request.
 #[derive(Clone, Copy)]
 pub struct Eligibility<'a> {
     /// The request.

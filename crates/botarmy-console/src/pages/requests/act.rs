@@ -1,4 +1,4 @@
-//! What people do with a request beside answering it: reserving it, asking another person, giving it more
+//! Work of people on a request beside answering it: reserving it, asking another person, giving it more
 //! time, reminding, and discussing it. Each is a form of its own, and done once for the key of the form.
 
 use std::sync::Arc;

@@ -520,7 +520,7 @@ async fn read(subject: &Subject, form: &AnswerForm) -> Result<Result<Response, W
 /// Returns the response that a form stands for.
 ///
 /// # Errors
-/// What is missing or wrong.
+/// The error, with what is missing or malformed.
 fn response(subject: &Subject, form: &AnswerForm) -> Result<Response, Wrong> {
     let action: HitlAction =
         form.action.parse().map_err(|_| missing("The answer must be approve, amend or reject."))?;

@@ -114,7 +114,7 @@ pub(super) struct Typed {
     pub(super) dollars: String,
     /// Fields of an answer with a schema.
     pub(super) fields: answer_form::Typed,
-    /// What is wrong with them.
+    /// Problem with them.
     pub(super) errors: answer_form::Errors,
     /// Form of something else than an answer.
     pub(super) act: ActForm,

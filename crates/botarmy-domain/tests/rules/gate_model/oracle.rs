@@ -1,4 +1,4 @@
-//! What people have decided, as the rules of reviews say it in words. It knows the people, the policies
+//! Decisions of people, as the rules of reviews say them in words. It knows the people, the policies
 //! and the commands, and of the rows only which reviews were opened about which documents.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
