@@ -29,7 +29,9 @@ use crate::vocabulary::{
 
 pub use asked::{Asked, PendingFilter, PendingQuery};
 pub use delegation::Delegation;
-pub use link::{AnswerLink, AnswerLinkText, MAX_LINKS, MalformedLink, NewAnswerLink};
+pub use link::{
+    AnswerLink, AnswerLinkText, MAX_LINKS, MAX_LINKS_OF_PERSON, MalformedLink, NewAnswerLink,
+};
 pub use policy::{Escalation, GateSettings, PinnedPolicy, Policy, Selector, Veto};
 pub use roster::{Person, Roster, is_user};
 pub use schedule::Schedule;
@@ -611,6 +613,9 @@ impl Response {
         }
     }
 }
+
+/// Largest number of people, groups and roles that are asked first.
+pub const MAX_ASSIGNEES: usize = 20;
 
 /// Request for a question to people, raised by hand.
 #[derive(Debug, Clone, PartialEq)]

@@ -81,18 +81,17 @@ pub(crate) struct NewRequestBody {
     #[schema(value_type = Option<Vec<Uuid>>)]
     artifacts: Option<Vec<ContextId>>,
     /// Name of a policy of the project's workflow; one approval of anyone who may answer when absent.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_-]*$")]
     policy: Option<String>,
-    /// People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`; at most 100.
-    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    /// People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`. People and groups
+    /// that do not exist are refused.
+    #[schema(value_type = Option<Vec<String>>, max_items = 20)]
     assignees: Option<Vec<Selector>>,
     /// JSON Schema (draft 2020-12) that `response` of an answer must match.
     #[schema(value_type = Option<Object>)]
     response_schema: Option<Map<String, Value>>,
 }
 
-/// Largest number of people who are asked first.
-const MAX_ASSIGNEES: usize = 100;
 /// Largest schema of an answer, in bytes: it is stored with the request and read whenever that is.
 const MAX_SCHEMA: usize = 64 * 1024;
 
@@ -105,19 +104,6 @@ impl State {
             return Err(Problem::invalid("response_schema", message));
         }
         Ok(())
-    }
-
-    /// Returns the people who are asked first, or an error for too many.
-    pub(crate) fn assignees(
-        &self,
-        assignees: Option<Vec<Selector>>,
-    ) -> Result<Vec<Selector>, Problem> {
-        let assignees = assignees.unwrap_or_default();
-        if assignees.len() > MAX_ASSIGNEES {
-            let message = format!("must be at most {MAX_ASSIGNEES}");
-            return Err(Problem::invalid("assignees", message));
-        }
-        Ok(assignees)
     }
 }
 
@@ -148,7 +134,7 @@ async fn raise(
         ttl_s: body.ttl_seconds,
         artifacts: body.artifacts.unwrap_or_default(),
         policy: body.policy,
-        assignees: state.assignees(body.assignees)?,
+        assignees: body.assignees.unwrap_or_default(),
         response_schema: body.response_schema,
     };
     let paths = state.clone();
@@ -245,7 +231,7 @@ struct PendingParameters {
     #[param(min_length = 1, max_length = 128)]
     group: Option<String>,
     /// Name of the policy; empty for requests whose step names none.
-    #[param(max_length = 64)]
+    #[param(max_length = 64, pattern = "^[a-z0-9_-]*$")]
     policy: Option<String>,
     /// Whether to list only requests that people should have answered by now.
     #[param(value_type = Option<bool>)]

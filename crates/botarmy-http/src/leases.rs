@@ -415,10 +415,11 @@ struct AskBody {
     #[schema(value_type = Option<Vec<Uuid>>)]
     artifacts: Option<Vec<ContextId>>,
     /// Name of a policy of the project's workflow; one approval of anyone who may answer when absent.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[a-z0-9_-]*$")]
     policy: Option<String>,
-    /// People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`; at most 100.
-    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    /// People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`. People and groups
+    /// that do not exist are refused.
+    #[schema(value_type = Option<Vec<String>>, max_items = 20)]
     assignees: Option<Vec<Selector>>,
     /// JSON Schema (draft 2020-12) that `response` of an answer must match.
     #[schema(value_type = Option<Object>)]
@@ -470,7 +471,7 @@ impl AskBody {
                 options: self.options.unwrap_or_default(),
                 artifacts: self.artifacts.unwrap_or_default(),
                 policy: self.policy,
-                assignees: state.assignees(self.assignees)?,
+                assignees: self.assignees.unwrap_or_default(),
                 response_schema: self.response_schema,
             },
             usage: self.usage.map(Usage::from).unwrap_or_default(),

@@ -1,6 +1,9 @@
 //! Work that no request causes: `timers.rs` at intervals, `recovery.rs` at the start of a server,
-//! `agent_status.rs` after changes.
+//! `agent_status.rs` and `people.rs` after changes.
 
 mod agent_status;
+mod people;
 mod recovery;
 mod timers;
+
+pub(crate) use people::PeopleReview;

@@ -19,6 +19,7 @@ use botarmy_domain::{
 use tokio::sync::Notify;
 use tracing::{debug, info};
 
+use crate::background::PeopleReview;
 use crate::budgets::Budgets;
 use crate::output_validation::OutputValidator;
 use crate::served_agents::ServedAgents;
@@ -76,6 +77,8 @@ pub struct Inner {
     pub(crate) served_agents: ServedAgents,
     /// Time from which kept replies are looked through for expired ones again.
     pub(crate) next_forgetting: Mutex<Timestamp>,
+    /// Progress through the requests that are looked at after the people have changed.
+    pub(crate) people_review: Mutex<PeopleReview>,
     /// Records traces.
     tracer: OnceLock<Arc<dyn Tracer>>,
     /// The people who can sign in.
@@ -103,6 +106,7 @@ impl Engine {
         Self(Arc::new(Inner {
             installed_at: Mutex::new(now),
             next_forgetting: Mutex::new(now),
+            people_review: Mutex::default(),
             ports,
             workflows,
             settings,

@@ -288,3 +288,31 @@ async fn a_review_that_no_one_can_complete_is_escalated_at_once_and_never_approv
     assert_eq!(gate(&server, &project, "Plan").await["status"], "pending");
     is_valid(&server, &project).await;
 }
+
+#[tokio::test]
+async fn a_review_notices_that_its_people_leave_and_that_others_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let fast = [("BOTARMY_ORCHESTRATOR__TIMER_INTERVAL_MS", "50")];
+    let server = with(WORKFLOW, folder.path(), &fast).await;
+    let (ada, eve) = (person(&server, &[]).await, person(&server, &["product"]).await);
+    let ben = person(&server, &["security"]).await;
+    let project = project(&server, &ada).await;
+    let plan = gate(&server, &project, "Plan").await;
+    let noticed = async || {
+        let events = payloads(&server, &project, "hitl_unsatisfiable").await;
+        events.iter().map(|event| event["unsatisfiable"] == json!(true)).collect::<Vec<_>>()
+    };
+    assert_eq!(noticed().await, [], "there are enough people");
+    let me =
+        send(&client(), &server.base, Some(&ben.key), (&Method::GET, "/api/v1/access/me"), None);
+    let me: Value = me.await.json().await.unwrap();
+    let path = format!("/api/v1/access/principals/{}", me["principal_id"].as_str().unwrap());
+    let (status, gone) = server.delete(&path).await;
+    assert!((200..300).contains(&status), "{gone}");
+    server.until(async |_| noticed().await == [true]).await;
+    let cyd = person(&server, &["security"]).await;
+    server.until(async |_| noticed().await == [true, false]).await;
+    accepted(&server, &eve, &plan, "approve", "pending").await;
+    accepted(&server, &cyd, &plan, "approve", "approved").await;
+    is_valid(&server, &project).await;
+}

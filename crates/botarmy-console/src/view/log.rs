@@ -262,7 +262,10 @@ fn sentence(entry: &Entry) -> (String, Sentence, Option<String>) {
         }
         EventPayload::HitlUnsatisfiable(unsatisfiable) => {
             let more = unsatisfiable.needs.approvals;
-            let rest = format!("cannot be approved: too few people are left, {more} more needed");
+            let rest = match unsatisfiable.unsatisfiable {
+                true => format!("cannot be approved: too few people are left, {more} more needed"),
+                false => "can be approved again: enough people are left".to_owned(),
+            };
             plain("Request", rest.into())
         }
         EventPayload::HitlLinkIssued(issued) => {

@@ -7,7 +7,8 @@ use crate::actor::Actor;
 use crate::caller::{Caller, Place};
 use crate::error::DomainError;
 use crate::hitl::{
-    Delegate, GateSettings, HitlRequest, Person, Policy, Roster, SUBJECT_CHANGED, Selector, is_user,
+    Delegate, GateSettings, HitlRequest, Person, Policy, Roster, SUBJECT_CHANGED, Selector, Veto,
+    is_user,
 };
 use crate::project::{Plan, Project};
 use crate::timestamp::Timestamp;
@@ -43,41 +44,102 @@ impl Eligibility<'_> {
         Place::Project { id: self.project.id, creator: self.project.creator }
     }
 
-    /// Returns the place that a caller takes, which has the permission to answer requests.
+    /// Returns the place that a caller takes for an answer of this kind. The caller has the permission to
+    /// answer requests.
     ///
     /// # Errors
     /// [`DomainError::Forbidden`] for a program, for a proof of identity that the policy does not accept,
     /// and for people whom the policy does not name.
-    pub fn seat(&self, caller: &Caller) -> Result<Seat, DomainError> {
-        let forbidden = |code, detail: String| Err(DomainError::Forbidden { code, detail });
-        if !caller.is_person() {
-            return forbidden(
-                "persons_only",
-                "Only a person answers a request to people; this credential belongs to a program."
-                    .to_owned(),
-            );
-        }
+    pub fn seat(&self, caller: &Caller, verdict: Verdict) -> Result<Seat, DomainError> {
+        check_person(caller)?;
         let policy = &self.request.pinned_policy().policy;
         check_presence(policy, caller)?;
+        let places = self.places(caller)?;
+        let is_free = |place: &&Seat| self.is_free(place);
+        if let (Verdict::Reject, Veto::Groups(groups)) = (verdict, &policy.veto) {
+            // A rejection needs no seat, but that of a group which is enough.
+            let mut free = places.iter().filter(is_free);
+            if let Some(place) = free.find(|place| !groups.is_disjoint(&place.groups)) {
+                return Ok(place.clone());
+            }
+        }
+        let releases = |place: &&Seat| {
+            let of = place.on_behalf_of.as_ref();
+            of.is_none_or(|of| self.excluded(&|actor| of.is_same(actor)).is_none())
+        };
+        let fills = |place: &&Seat| policy.groups.keys().any(|seat| place.groups.contains(seat));
+        let best = match places.iter().find(|place| place.on_behalf_of.is_none()) {
+            // The place of another is taken only for a seat that its delegate cannot fill.
+            Some(own) if !fills(&own) => {
+                let better = |place: &&Seat| is_free(place) && releases(place) && fills(place);
+                places.iter().find(better).or(Some(own))
+            }
+            Some(own) => Some(own),
+            None => {
+                let best = places.iter().find(|place| is_free(place) && releases(place));
+                best.or_else(|| places.iter().find(is_free)).or(places.first())
+            }
+        };
+        best.cloned().ok_or_else(|| self.not_eligible())
+    }
+
+    /// Returns whether nobody else sits in a place: its person has not answered.
+    fn is_free(&self, place: &Seat) -> bool {
+        let of = place.on_behalf_of.as_ref();
+        of.is_none_or(|of| !self.request.votes.iter().any(|vote| vote.voter.is_same(of)))
+    }
+
+    /// Checks that a caller is one of those who take care of the request: it may answer it, or manages
+    /// the project.
+    ///
+    /// # Errors
+    /// [`DomainError::Forbidden`] for everyone else.
+    pub fn check_part(&self, caller: &Caller) -> Result<(), DomainError> {
+        if caller.check(Permission::ProjectManage, self.place()).is_ok() {
+            return Ok(());
+        }
+        check_person(caller)?;
+        self.places(caller).map(drop)
+    }
+
+    /// Returns the places that a caller may take: its own if it is asked, and those of the people who are
+    /// asked and have delegated to it.
+    ///
+    /// # Errors
+    /// [`DomainError::Forbidden`] if there is none.
+    fn places(&self, caller: &Caller) -> Result<Vec<Seat>, DomainError> {
         let own = self.settings.groups_of(caller);
-        let is_asked = policy.is_open_to_all()
-            || self.selectors().any(|selector| self.selects(selector, caller, &own));
-        let delegated = self.delegated_to(caller, &policy.groups, is_asked, &own);
-        if let Some((of, groups)) = delegated {
-            return Ok(Seat { on_behalf_of: Some(of), groups });
-        }
-        if is_asked {
-            return Ok(Seat { on_behalf_of: None, groups: own });
-        }
+        let is_asked = self.request.pinned_policy().policy.is_open_to_all()
+            || self.selectors().any(|selector| match selector {
+                Selector::User(name) => is_user(name, caller.name(), caller.principal()),
+                Selector::Group(group) => own.contains(group),
+                Selector::Role(role) => caller.covers(*role, self.place()),
+            });
+        // The last delegation of the place of a person counts.
+        let last = |of: &Actor| {
+            let mut delegates = self.request.delegates.iter().rev();
+            delegates.find(|one| one.of.is_same(of)).map(|one| &one.to)
+        };
+        let mine = |one: &&Delegate| {
+            caller.is(&one.to) && last(&one.of).is_some_and(|to| to.is_same(&one.to))
+        };
+        let delegated = self.request.delegates.iter().filter(mine).filter_map(|one| {
+            let groups = self.groups_if_asked(&one.of)?;
+            Some(Seat { on_behalf_of: Some(one.of.clone()), groups })
+        });
+        let own = is_asked.then_some(Seat { on_behalf_of: None, groups: own });
+        let places: Vec<_> = own.into_iter().chain(delegated).collect();
+        if places.is_empty() { Err(self.not_eligible()) } else { Ok(places) }
+    }
+
+    fn not_eligible(&self) -> DomainError {
         let who: Vec<_> = self.selectors().map(ToString::to_string).collect();
-        forbidden(
-            "not_eligible",
-            format!(
-                "The policy \"{}\" does not ask you; it asks {}. One of them can delegate to you.",
-                policy.name,
-                who.join(", ")
-            ),
-        )
+        let detail = format!(
+            "The policy \"{}\" does not ask you; it asks {}. One of them can delegate to you.",
+            self.request.pinned_policy().policy.name,
+            who.join(", ")
+        );
+        DomainError::Forbidden { code: "not_eligible", detail }
     }
 
     /// Returns all selectors of people who may answer.
@@ -87,52 +149,29 @@ impl Eligibility<'_> {
         candidates.iter().chain(&request.assignees).chain(&request.escalated_to)
     }
 
-    fn selects(&self, selector: &Selector, caller: &Caller, groups: &BTreeSet<String>) -> bool {
-        match selector {
-            Selector::User(name) => is_user(name, caller.name(), caller.principal()),
-            Selector::Group(group) => groups.contains(group),
-            Selector::Role(role) => caller.covers(*role, self.place()),
-        }
+    /// Returns the groups of a person who has delegated, if the request still asks that person: what
+    /// somebody may not do any more, a delegate may not do either.
+    fn groups_if_asked(&self, actor: &Actor) -> Option<BTreeSet<String>> {
+        let Some(id) = actor.principal else {
+            // On an open server everyone has every role.
+            let groups = self.settings.groups_of_name(&actor.name);
+            let selects = |selector: &Selector| match selector {
+                Selector::User(name) => *name == actor.name,
+                Selector::Group(group) => groups.contains(group),
+                Selector::Role(_) => true,
+            };
+            let is_open = self.request.pinned_policy().policy.is_open_to_all();
+            return (is_open || self.selectors().any(selects)).then_some(groups);
+        };
+        let person = self.roster?.person(id).filter(|person| self.asks(person))?;
+        Some(person.groups.clone())
     }
 
-    fn groups_of_actor(&self, actor: &Actor) -> BTreeSet<String> {
-        match actor.principal {
-            None => self.settings.groups_of_name(&actor.name),
-            Some(id) => {
-                let person = self.roster.and_then(|roster| roster.person(id));
-                person.map(|person| person.groups.clone()).unwrap_or_default()
-            }
-        }
-    }
-
-    /// Returns the person in whose place a caller answers, with the groups of that person. A caller who
-    /// is asked too takes the place of another only for a seat that it could not fill itself. A place in
-    /// which the caller could do less, because its person has answered or is excluded, comes last.
-    fn delegated_to(
-        &self,
-        caller: &Caller,
-        seats: &BTreeMap<String, u32>,
-        is_asked: bool,
-        own: &BTreeSet<String>,
-    ) -> Option<(Actor, BTreeSet<String>)> {
-        let fills = |groups: &BTreeSet<String>| seats.keys().any(|seat| groups.contains(seat));
-        // The last delegation in the place of a person counts.
-        let last = |of: &Actor| {
-            let mut delegates = self.request.delegates.iter().rev();
-            delegates.find(|one| one.of.is_same(of)).map(|one| &one.to)
-        };
-        let mine = |one: &&Delegate| {
-            caller.is(&one.to) && last(&one.of).is_some_and(|to| to.is_same(&one.to))
-        };
-        let places = self.request.delegates.iter().filter(mine);
-        let places = places.map(|one| (one.of.clone(), self.groups_of_actor(&one.of)));
-        let places: Vec<_> =
-            places.filter(|(_, groups)| !is_asked || (fills(groups) && !fills(own))).collect();
-        let is_free = |of: &Actor| !self.request.votes.iter().any(|vote| vote.voter.is_same(of));
-        let may_release = |of: &Actor| self.excluded(&|actor| of.is_same(actor)).is_none();
-        let best = places.iter().find(|(of, _)| is_free(of) && may_release(of));
-        let best = best.or_else(|| places.iter().find(|(of, _)| is_free(of)));
-        best.or_else(|| places.first().filter(|_| !is_asked)).cloned()
+    /// Returns whether a person of the roster may answer.
+    fn asks(&self, person: &Person) -> bool {
+        person.may_answer(self.place())
+            && (self.request.pinned_policy().policy.is_open_to_all()
+                || self.selectors().any(|selector| person.is_selected(selector, self.place())))
     }
 
     /// Checks that a caller may approve or amend. Rejecting and asking for changes release nothing, so
@@ -173,7 +212,9 @@ impl Eligibility<'_> {
         let amended = || {
             let step = request.step.as_deref().zip(plan);
             let amenders = step.map(|(step, plan)| plan.progress.of(step).amenders);
-            acted(SUBJECT_CHANGED) || amenders.is_some_and(|all| all.iter().any(is))
+            // Who stores a document in the place of one that was approved changes that one.
+            let replaced = request.replaces.is_some() && acted("created");
+            replaced || acted(SUBJECT_CHANGED) || amenders.is_some_and(|all| all.iter().any(is))
         };
         exclusions(request, project).find_map(|exclusion| match exclusion {
             // What is reviewed before it runs has been made by nobody yet: its opening follows from the
@@ -191,43 +232,28 @@ impl Eligibility<'_> {
     }
 
     /// Returns whether the people who may still approve can fill the seats of the policy. Without a
-    /// complete roster, they can.
+    /// complete roster, they can. Delegations change nothing in that: whoever may delegate a place can
+    /// answer in it too.
     #[must_use]
     pub fn is_satisfiable(&self) -> bool {
         let Some(roster) = self.roster.filter(|roster| roster.is_complete()) else { return true };
-        let policy = &self.request.pinned_policy().policy;
-        let may_release = |person: &Person| {
+        let may_release = |person: &&Person| {
             let actor = person.actor();
-            person.may_answer(self.place())
-                && self.excluded(&|other| actor.is_same(other)).is_none()
+            self.asks(person) && self.excluded(&|other| actor.is_same(other)).is_none()
         };
-        let is_asked = |person: &Person| {
-            policy.is_open_to_all()
-                || self.selectors().any(|selector| person.is_selected(selector, self.place()))
-        };
-        let approvals = self.request.votes.iter().filter(|vote| vote.action == HitlAction::Approve);
-        let mut places: BTreeMap<String, &BTreeSet<String>> = BTreeMap::new();
         let key = |actor: &Actor| actor.principal.map_or(actor.name.clone(), |id| id.to_string());
-        for vote in approvals {
-            places.insert(key(vote.place()), &vote.groups);
-        }
-        for person in
-            roster.people().iter().filter(|person| may_release(person) && is_asked(person))
-        {
-            places.entry(person.id.to_string()).or_insert(&person.groups);
-        }
-        for one in &self.request.delegates {
-            let (of, to) = (one.of.principal, one.to.principal);
-            let people =
-                of.and_then(|id| roster.person(id)).zip(to.and_then(|id| roster.person(id)));
-            if let Some((of, _)) = people.filter(|(of, to)| {
-                may_release(to) && self.excluded(&|other| of.actor().is_same(other)).is_none()
-            }) {
-                places.entry(of.id.to_string()).or_insert(&of.groups);
+        let people = roster.people().iter().filter(may_release);
+        let mut people: BTreeMap<String, BTreeSet<String>> =
+            people.map(|person| (person.id.to_string(), person.groups.clone())).collect();
+        for vote in self.request.votes.iter().filter(|vote| vote.action == HitlAction::Approve) {
+            // One that was cast in a place whose person cannot answer any more stays, and its voter has no
+            // other.
+            if !people.contains_key(&key(vote.place())) {
+                people.entry(key(&vote.voter)).or_default().extend(vote.groups.iter().cloned());
             }
         }
-        let groups: Vec<_> = places.into_values().collect();
-        policy.needs(&groups).approvals == 0
+        let groups: Vec<_> = people.values().collect();
+        self.request.pinned_policy().policy.needs(&groups).approvals == 0
     }
 
     /// Returns the people who answer in the place of others because of standing delegations, beside those
@@ -235,14 +261,10 @@ impl Eligibility<'_> {
     #[must_use]
     pub fn standing_delegates(&self, now: Timestamp) -> Vec<Delegate> {
         let Some(roster) = self.roster else { return Vec::new() };
-        let policy = &self.request.pinned_policy().policy;
-        let is_asked = |person: &&Person| {
-            person.delegation.as_ref().is_some_and(|one| one.is_active(now))
-                && person.may_answer(self.place())
-                && (policy.is_open_to_all()
-                    || self.selectors().any(|selector| person.is_selected(selector, self.place())))
+        let is_away = |person: &&Person| {
+            person.delegation.as_ref().is_some_and(|one| one.is_active(now)) && self.asks(person)
         };
-        let people = roster.people().iter().filter(is_asked);
+        let people = roster.people().iter().filter(is_away);
         let deputies = people.filter_map(|person| {
             let to = roster.deputy(person.id, now).filter(|to| to.may_answer(self.place()))?;
             Some(Delegate { of: person.actor(), to: to.actor(), at: now })
@@ -304,13 +326,14 @@ impl Eligibility<'_> {
             return allowed;
         }
         let policy = &request.pinned_policy().policy;
-        allowed.remind = true;
-        allowed.escalate = (request.schedule.escalated as usize) < policy.escalate.len();
+        allowed.remind = self.check_part(caller).is_ok();
+        allowed.escalate =
+            allowed.remind && (request.schedule.escalated as usize) < policy.escalate.len();
         let claim = request.claim.as_ref().filter(|claim| claim.until > now);
         let is_reserved = claim.is_some_and(|claim| !caller.is(&claim.by));
         let manages = caller.check(Permission::ProjectManage, place).is_ok();
         allowed.unclaim = claim.is_some() && (!is_reserved || manages);
-        let seat = match self.seat(caller) {
+        let seat = match self.seat(caller, Verdict::Approve) {
             Ok(seat) => seat,
             Err(error) => {
                 allowed.refusal = Some(error);
@@ -319,7 +342,8 @@ impl Eligibility<'_> {
         };
         let own = caller.actor();
         allowed.withdraw = request.votes.iter().any(|vote| vote.voter.is_same(&own));
-        allowed.claim = policy.approvals() == 1 && !is_reserved;
+        let may_release = self.check_release(caller, &seat).is_ok();
+        allowed.claim = policy.approvals() == 1 && !is_reserved && may_release;
         allowed.delegate = true;
         allowed.extend = request.schedule.extended < policy.max_extensions;
         allowed.link = policy.links;
@@ -366,6 +390,18 @@ pub fn releases(request: &HitlRequest, verdict: Verdict) -> bool {
 
 fn is_question(request: &HitlRequest) -> bool {
     request.kind == HitlKind::Question && request.budget.is_none()
+}
+
+/// Checks that a caller is a person who acts in their own name.
+///
+/// # Errors
+/// [`DomainError::Forbidden`] for a program.
+pub fn check_person(caller: &Caller) -> Result<(), DomainError> {
+    if caller.is_person() {
+        return Ok(());
+    }
+    let detail = "Only a person answers a request to people; this credential belongs to a program.";
+    Err(DomainError::Forbidden { code: "persons_only", detail: detail.to_owned() })
 }
 
 /// Checks that a person is present, where a policy wants that.

@@ -7,7 +7,8 @@ use super::eligibility::Eligibility;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
 use crate::hitl::{
-    HitlRequest, HitlState, PinnedPolicy, Policy, REOPENED, Schedule, Selector, Subject, after_s,
+    HitlRequest, HitlState, MAX_ASSIGNEES, PinnedPolicy, Policy, REOPENED, Schedule, Selector,
+    Subject, after_s,
 };
 use crate::ids::{ContextId, HitlRequestId, ProjectId, TaskId};
 use crate::project::{Project, ProjectState};
@@ -15,11 +16,9 @@ use crate::scope::Snapshot;
 use crate::text::non_blank;
 use crate::timestamp::Timestamp;
 use crate::usage::Usage;
-use crate::vocabulary::{AgentType, HitlKind, OnExpiry};
+use crate::vocabulary::{AgentType, HitlKind, OnExpiry, Role};
 use crate::workflow::Step;
 
-/// Largest number of assignees of a request.
-const MAX_ASSIGNEES: usize = 20;
 /// Maximum number of suggested answers.
 const MAX_OPTIONS: usize = 20;
 
@@ -144,11 +143,27 @@ pub(super) fn check_schema(request: &HitlRequest) -> Result<(), DomainError> {
 }
 
 /// Adds the people who are asked first.
+///
+/// # Errors
+/// [`DomainError::Invalid`] for people and groups that do not exist where all are known, and for too many.
 pub(super) fn add_assignees(
+    builder: &DecisionBuilder<'_>,
     request: &mut HitlRequest,
     assignees: &[Selector],
 ) -> Result<(), DomainError> {
+    let roster = builder.roster.as_deref().filter(|roster| roster.is_complete());
     for assignee in assignees {
+        let is_known = match assignee {
+            Selector::User(name) => roster.is_none_or(|roster| roster.find(name).is_some()),
+            Selector::Group(group) => roster.is_none_or(|roster| {
+                roster.people().iter().any(|person| person.groups.contains(group))
+            }),
+            Selector::Role(role) => *role != Role::Worker,
+        };
+        if !is_known {
+            let text = format!("`{assignee}` is nobody on this server");
+            return Err(DomainError::invalid("assignees", text));
+        }
         if !request.assignees.contains(assignee) {
             request.assignees.push(assignee.clone());
         }
@@ -211,33 +226,29 @@ pub(super) fn open_after(
     }
 }
 
-/// Records that the people who may still approve a request cannot fill the seats of its policy, if that
-/// is so and was not recorded. Does nothing else: a request is never approved because of it.
+/// Records whether the people who may still approve a request cannot fill the seats of its policy, if that
+/// is not what was recorded. Does nothing else: a request is never approved because of it.
 pub(super) fn check_satisfiable(builder: &mut DecisionBuilder<'_>, id: HitlRequestId) {
-    let project = builder.project().cloned();
-    let (Ok(request), Ok(project)) = (builder.request(id), project) else { return };
-    if request.unsatisfiable || !is_unsatisfiable(builder, &request, &project) {
+    let (Ok(request), Ok(project)) = (builder.request(id), builder.project()) else { return };
+    let eligibility = Eligibility {
+        request: &request,
+        project,
+        settings: &builder.defaults.gates,
+        roster: builder.roster.as_deref(),
+    };
+    let unsatisfiable = !eligibility.is_satisfiable();
+    if request.unsatisfiable == unsatisfiable {
         return;
     }
     let mut request = (*request).clone();
-    request.unsatisfiable = true;
+    request.unsatisfiable = unsatisfiable;
     let payload = E::HitlUnsatisfiable(event::HitlUnsatisfiable {
         hitl_request_id: request.id,
+        unsatisfiable,
         needs: request.needs(),
         agent_type: request.agent,
     });
     builder.put_request(request, &payload);
-}
-
-/// Returns whether the people who may still approve a request cannot fill the seats of its policy.
-pub(super) fn is_unsatisfiable(
-    builder: &DecisionBuilder<'_>,
-    request: &HitlRequest,
-    project: &Project,
-) -> bool {
-    let settings = &builder.defaults.gates;
-    let roster = builder.roster.as_deref();
-    !Eligibility { request, project, settings, roster }.is_satisfiable()
 }
 
 /// Stops the clocks of all pending requests, because the project is paused.

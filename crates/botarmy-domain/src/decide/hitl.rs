@@ -9,6 +9,7 @@ mod times;
 use super::builder::DecisionBuilder;
 use super::eligibility::{Eligibility, Seat};
 use super::gate::{self, GateTarget};
+use crate::actor::Actor;
 use crate::caller::Caller;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
@@ -16,12 +17,12 @@ use crate::error::DomainError;
 use crate::hitl::{HitlRequest, HitlState, NewRequest, Subject, after_s};
 use crate::ids::HitlRequestId;
 use crate::scope::Snapshot;
-use crate::vocabulary::{HitlKind, OnExpiry, Permission};
+use crate::vocabulary::{HitlKind, OnExpiry, Permission, Verdict};
 
 pub use answer::{respond, withdraw};
 pub use due::due;
 pub use links::{check_link, issue_link, link_of, revoke_link};
-pub use people::{claim, comment, delegate, unclaim};
+pub use people::{claim, comment, delegate, review_people, unclaim};
 pub use times::{escalate, extend, remind};
 
 /// Maximum time to live of a request, in seconds: one year.
@@ -74,15 +75,29 @@ pub fn raise(
     }
     request.response_schema.clone_from(&new.response_schema);
     gate::check_schema(&request)?;
-    gate::add_assignees(&mut request, &new.assignees)?;
+    gate::add_assignees(&builder, &mut request, &new.assignees)?;
     gate::open(&mut builder, request);
     Ok(builder.finish())
 }
 
-/// Largest number of actions on a request; people who change their minds more often have to decide.
-const MAX_ACTIONS: usize = 1_000;
+/// Largest number of actions of one person on a request; people who change their minds more often have to
+/// decide.
+const MAX_ACTIONS: usize = 100;
 
-/// Returns the place that the caller takes among those who answer a request.
+/// Returns the facts about the people who answer a request.
+///
+/// # Errors
+/// If its project is not in the scope.
+fn eligibility<'a>(
+    builder: &'a DecisionBuilder<'_>,
+    request: &'a HitlRequest,
+) -> Result<Eligibility<'a>, DomainError> {
+    let project = builder.project()?;
+    let (settings, roster) = (&*builder.defaults.gates, builder.roster.as_deref());
+    Ok(Eligibility { request, project, settings, roster })
+}
+
+/// Returns the place that the caller takes among those who answer a request in this way.
 ///
 /// # Errors
 /// As [`Eligibility::seat`].
@@ -90,10 +105,9 @@ fn seat(
     builder: &DecisionBuilder<'_>,
     request: &HitlRequest,
     caller: &Caller,
+    verdict: Verdict,
 ) -> Result<Seat, DomainError> {
-    let project = builder.project()?;
-    let (settings, roster) = (&*builder.defaults.gates, builder.roster.as_deref());
-    Eligibility { request, project, settings, roster }.seat(caller)
+    eligibility(builder, request)?.seat(caller, verdict)
 }
 
 /// Returns a request of an open project that is pending, to be changed.
@@ -107,14 +121,17 @@ fn pending(builder: &DecisionBuilder<'_>, id: HitlRequestId) -> Result<HitlReque
     Ok((*request).clone())
 }
 
-/// Checks that a request takes another action that brings it no nearer to its decision.
-fn check_actions(request: &HitlRequest) -> Result<(), DomainError> {
-    if request.history.len() < MAX_ACTIONS {
+/// Checks that a request takes another action of the caller that brings it no nearer to its decision.
+fn check_actions(request: &HitlRequest, caller: &Caller) -> Result<(), DomainError> {
+    let mut own = request.history.iter();
+    let own = own.by_ref().filter(|entry| {
+        caller.is(&Actor { name: entry.user_id.clone(), principal: entry.principal })
+    });
+    if own.count() < MAX_ACTIONS {
         return Ok(());
     }
     let detail = format!(
-        "Request {} has {MAX_ACTIONS} actions, so votes on it cannot be changed any more; those who have \
-         not voted can.",
+        "You have acted on request {} {MAX_ACTIONS} times, so you cannot change your vote any more.",
         request.id
     );
     Err(DomainError::conflict("too_many_actions", detail))

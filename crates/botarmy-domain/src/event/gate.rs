@@ -343,11 +343,18 @@ pub struct HitlExtended {
     pub agent_type: Option<AgentType>,
 }
 
-/// The people who may still approve a request cannot fill the seats of its policy.
+const fn yes() -> bool {
+    true
+}
+
+/// The people who may still approve a request cannot fill the seats of its policy, or can again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HitlUnsatisfiable {
     /// Id of the request.
     pub hitl_request_id: HitlRequestId,
+    /// Whether they cannot.
+    #[serde(default = "yes")]
+    pub unsatisfiable: bool,
     /// Approvals that are missing.
     pub needs: Needs,
     /// Agent type whose work it is about.

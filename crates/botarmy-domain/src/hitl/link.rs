@@ -18,7 +18,9 @@ const PREFIX: &str = "botarmy_a_";
 /// Number of hexadecimal digits of the id of the request in a token.
 const ID_DIGITS: usize = 32;
 /// Largest number of links of a request.
-pub const MAX_LINKS: usize = 100;
+pub const MAX_LINKS: usize = 500;
+/// Largest number of them that one person has.
+pub const MAX_LINKS_OF_PERSON: usize = 20;
 
 /// A link, as its request keeps it. The secret is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -299,7 +299,7 @@ fn change(request: &mut HitlRequest, entry: &Entry, payload: E) {
             }
             request.history.push(history(entry, "extend", None, extended.comment));
         }
-        E::HitlUnsatisfiable(_) => request.unsatisfiable = true,
+        E::HitlUnsatisfiable(changed) => request.unsatisfiable = changed.unsatisfiable,
         E::HitlLinkIssued(issued) => {
             let now = at(entry);
             request.links.retain(|link| link.used_at.is_some() || link.is_usable(now));

@@ -334,11 +334,11 @@ impl Run {
         gate.is_open() && !is_over && may_answer(&self.stage, person)
     }
 
-    /// Returns whether a person is one of those who answer, with a session.
-    fn has_seat(&self, id: HitlRequestId, person: usize) -> Option<usize> {
+    /// Returns the place in which a person, with a session, gives an answer of this kind.
+    fn has_seat(&self, id: HitlRequestId, person: usize, verdict: Verdict) -> Option<usize> {
         let answer = Answer {
             person,
-            verdict: Verdict::RequestChanges,
+            verdict,
             has_comment: true,
             words: "",
             digest: Some(&self.oracle.gates[&id].digest),
@@ -351,15 +351,25 @@ impl Run {
         oracle.permits(&self.stage, id, &answer)
     }
 
+    fn manages(&self, person: usize) -> bool {
+        self.stage.people[person].grants.iter().any(|grant| grant.role == Role::Admin)
+    }
+
+    /// Returns whether a person is one of those who take care of a review that is open.
+    fn takes_part(&self, id: HitlRequestId, person: usize) -> bool {
+        let places = self.oracle.gates[&id].places(&self.stage, person);
+        self.can_act(id, person) && (self.manages(person) || !places.is_empty())
+    }
+
     fn claim(&mut self, id: HitlRequestId, person: usize, takes: bool, dice: &mut Dice) {
         let gate = &self.oracle.gates[&id];
         let valid = gate.claim.filter(|(_, until)| *until > self.stage.now);
         let is_mine = valid.is_none_or(|(by, _)| by == person);
-        let manages = self.stage.people[person].grants.iter().any(|one| one.role == Role::Admin);
         let is_permitted = if takes {
-            self.has_seat(id, person).is_some() && gate.approvals() == 1 && is_mine
+            let place = self.has_seat(id, person, Verdict::Approve);
+            place.is_some() && gate.approvals() == 1 && is_mine
         } else {
-            self.can_act(id, person) && (is_mine || manages)
+            self.takes_part(id, person) && (is_mine || self.manages(person))
         };
         let (scope, caller) = (self.scope(id), self.stage.person(person, Authentication::Session));
         let done = self.run(&scope, &caller, dice, |c, s| {
@@ -374,7 +384,7 @@ impl Run {
 
     fn delegate(&mut self, id: HitlRequestId, person: usize, dice: &mut Dice) {
         let to = dice.below(PEOPLE as u64) as usize;
-        let place = self.has_seat(id, person);
+        let place = self.has_seat(id, person, Verdict::RequestChanges);
         let is_permitted = place.is_some_and(|of| {
             let gate = &self.oracle.gates[&id];
             let passed: Vec<_> = gate.delegates.iter().filter(|one| one.0 == of).collect();
@@ -394,8 +404,8 @@ impl Run {
 
     fn extend(&mut self, id: HitlRequestId, person: usize, dice: &mut Dice) {
         let gate = &self.oracle.gates[&id];
-        let is_permitted =
-            self.has_seat(id, person).is_some() && gate.extended < gate.policy.max_extensions;
+        let place = self.has_seat(id, person, Verdict::RequestChanges);
+        let is_permitted = place.is_some() && gate.extended < gate.policy.max_extensions;
         let (scope, caller) = (self.scope(id), self.stage.person(person, Authentication::Session));
         let done = self.run(&scope, &caller, dice, |c, s| hitl::extend(c, s, id, 60, None));
         assert_eq!(done.is_ok(), is_permitted, "extend: {:?}", done.err());
@@ -409,7 +419,8 @@ impl Run {
 
     fn escalate(&mut self, id: HitlRequestId, person: usize, dice: &mut Dice) {
         let gate = &self.oracle.gates[&id];
-        let is_permitted = self.can_act(id, person) && gate.escalated < gate.policy.escalate.len();
+        let is_permitted =
+            self.takes_part(id, person) && gate.escalated < gate.policy.escalate.len();
         let (scope, caller) = (self.scope(id), self.stage.person(person, Authentication::Session));
         let done = self.run(&scope, &caller, dice, |c, s| hitl::escalate(c, s, id));
         assert_eq!(done.is_ok(), is_permitted, "escalate: {:?}", done.err());
@@ -430,12 +441,12 @@ impl Run {
 
     fn talk(&mut self, id: HitlRequestId, person: usize, reminds: bool, dice: &mut Dice) {
         let (scope, caller) = (self.scope(id), self.stage.person(person, Authentication::Session));
-        let can_act = self.can_act(id, person);
+        let takes_part = self.takes_part(id, person);
         let done = self.run(&scope, &caller, dice, |c, s| {
             if reminds { hitl::remind(c, s, id) } else { hitl::comment(c, s, id, "Hm.", None) }
         });
         match reminds {
-            true => assert!(done.is_err() || can_act, "a reminder of what is over"),
+            true => assert!(done.is_err() || takes_part, "a reminder of what is over"),
             false => assert_eq!(done.is_ok(), may_answer(&self.stage, person), "{:?}", done.err()),
         }
     }
@@ -488,15 +499,16 @@ impl Run {
         let suffices = |of: usize| gate.suffices(&[&self.stage.people[of].groups]);
         let by = |n: usize| may_answer(&self.stage, n) && clean(n);
         let alone = |n: usize| by(n) && gate.asks(&self.stage, n) && suffices(n);
-        let for_another = |(of, to): &(usize, usize)| by(*to) && clean(*of) && suffices(*of);
-        (0..PEOPLE).any(alone) || gate.delegates.iter().any(for_another)
+        // Who may delegate can answer too.
+        (0..PEOPLE).any(alone)
     }
 
     // Links.
 
     fn issue_link(&mut self, id: HitlRequestId, person: usize, dice: &mut Dice) {
         let gate = &self.oracle.gates[&id];
-        let is_permitted = self.has_seat(id, person).is_some() && gate.policy.links;
+        let place = self.has_seat(id, person, Verdict::Approve);
+        let is_permitted = place.is_some() && gate.policy.links;
         let subject = gate.digest.clone();
         let caller = self.stage.person(person, Authentication::Link);
         let mut bytes = [0; 32];

@@ -55,7 +55,7 @@ struct StatisticsView<'a> {
     /// Number of requests about no agent's work.
     without_agent_type: u64,
     /// Figures of each policy, sorted by name; the first is that of requests whose step names none.
-    by_policy: Vec<PolicyView<'a>>,
+    by_policy: Vec<PolicyFiguresView<'a>>,
     /// Pending request that waits longest; null where none is pending.
     oldest_pending: Option<OldestView>,
     time_to_answer: AnswerTimesView,
@@ -63,7 +63,7 @@ struct StatisticsView<'a> {
 
 /// Figures of the requests of one policy.
 #[derive(Serialize, ToSchema)]
-struct PolicyView<'a> {
+struct PolicyFiguresView<'a> {
     /// Name of the policy; null for requests whose step names none.
     policy: Option<&'a str>,
     /// Number of pending requests.
@@ -119,7 +119,7 @@ pub(super) async fn statistics(
 fn view(project_id: Option<ProjectId>, hours: u32, found: &HitlStatistics) -> StatisticsView<'_> {
     let agents = found.by_agent.iter();
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-    let policies = found.by_policy.iter().map(|(policy, figures)| PolicyView {
+    let policies = found.by_policy.iter().map(|(policy, figures)| PolicyFiguresView {
         policy: policy.as_deref(),
         pending: figures.pending,
         overdue: figures.overdue,

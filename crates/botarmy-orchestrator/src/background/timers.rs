@@ -34,10 +34,11 @@ impl Engine {
     /// Returns the error of the store.
     pub async fn run_due(&self) -> Result<usize, Error> {
         // A failure of one does not keep the others from running.
+        let reviewed = self.review_people().await;
         let (stopped, expired, expired_leases) =
             (self.end_stopped().await, self.run_due_requests().await, self.reap_leases().await);
         self.forget_replies().await?;
-        Ok(stopped? + expired? + expired_leases?)
+        Ok(reviewed? + stopped? + expired? + expired_leases?)
     }
 
     /// Removes kept replies that have expired, once a minute; a part of many, and the others the next

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{check_actions, pending, seat};
+use super::{check_actions, eligibility, pending, seat};
 use crate::actor::Actor;
 use crate::artifact::digest;
 use crate::budget::BudgetKey;
@@ -10,7 +10,7 @@ use crate::caller::{Caller, Place};
 use crate::change::Decision;
 use crate::decide::builder::DecisionBuilder;
 use crate::decide::consequences::{amend, approved, rejected, replace_subject};
-use crate::decide::eligibility::{self, Eligibility, Seat};
+use crate::decide::eligibility::{self, Seat};
 use crate::decide::gate;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
@@ -38,16 +38,14 @@ pub fn respond(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let caller = &context.caller;
-    if !caller.is_person() {
-        // Before anything else, so that a program learns nothing of what was answered.
-        return Err(persons_only());
-    }
+    // Before anything else, so that a program learns nothing of what was answered.
+    eligibility::check_person(caller)?;
     if builder.request(id)?.recorded(&caller.actor(), response).is_some() {
         return Ok(builder.finish());
     }
     let mut request = pending(&builder, id)?;
     check_content(&request, response)?;
-    let seat = seat(&builder, &request, caller)?;
+    let seat = seat(&builder, &request, caller, response.verdict())?;
     check_subject(&request, response)?;
     check_policy(&request, response)?;
     check_claim(&request, caller, &builder)?;
@@ -72,11 +70,6 @@ struct Answer<'a> {
     caller: &'a Caller,
     response: &'a Response,
     seat: Seat,
-}
-
-fn persons_only() -> DomainError {
-    let detail = "Only a person answers a request to people; this credential belongs to a program.";
-    DomainError::Forbidden { code: "persons_only", detail: detail.to_owned() }
 }
 
 /// Checks that an amendment has words or a document, and that there is something to replace.
@@ -187,9 +180,7 @@ fn check_release(
     if !eligibility::releases(request, response.verdict()) {
         return Ok(());
     }
-    let project = builder.project()?;
-    let (settings, roster) = (&*builder.defaults.gates, builder.roster.as_deref());
-    Eligibility { request, project, settings, roster }.check_release(caller, seat)?;
+    eligibility(builder, request)?.check_release(caller, seat)?;
     let account = request.budget.as_ref().map(|question| question.account);
     if matches!(account, Some(BudgetKey::Day(..))) {
         // All projects take from it.
@@ -219,7 +210,7 @@ fn vote(
         return decide(builder, request, answer, Some(entry));
     }
     if is_changed {
-        check_actions(&request)?;
+        check_actions(&request, answer.caller)?;
     }
     put_vote(builder, request, entry, answer);
     Ok(())
@@ -384,7 +375,7 @@ fn amend_subject(
     answer: &Answer<'_>,
 ) -> Result<(), DomainError> {
     let document: Map<String, Value> = answer.response.amended_content.clone().unwrap_or_default();
-    check_actions(request)?;
+    check_actions(request, answer.caller)?;
     let mut request = replace_subject(builder, request, document, answer.response.link)?;
     if eligibility::reviews_amendments(&request, builder.project()?) {
         return Ok(());
@@ -406,11 +397,9 @@ pub fn withdraw(
     id: HitlRequestId,
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
-    if !context.caller.is_person() {
-        return Err(persons_only());
-    }
+    eligibility::check_person(&context.caller)?;
     let mut request = pending(&builder, id)?;
-    check_actions(&request)?;
+    check_actions(&request, &context.caller)?;
     let own: Actor = context.caller.actor();
     let Some(index) = request.votes.iter().position(|vote| vote.voter.is_same(&own)) else {
         let detail =

@@ -1,12 +1,12 @@
 //! Reminders, escalations and expiries that are due.
 
+use super::eligibility;
 use super::times::{escalate_now, remind_now};
 use crate::budget::BudgetKey;
 use crate::change::Decision;
 use crate::decide::budget;
 use crate::decide::builder::DecisionBuilder;
 use crate::decide::consequences::{approved, rejected};
-use crate::decide::gate;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
@@ -61,12 +61,10 @@ fn expire(builder: &mut DecisionBuilder<'_>, mut request: HitlRequest) -> Result
     );
     let comment = if is_over { "a new day has begun" } else { "nobody answered in time" };
     // What several people have to approve, or too few may, is not approved by time either.
-    let is_left = request.on_expiry == OnExpiry::Approve && {
-        let project = builder.project()?.clone();
-        request.pinned_policy().policy.approvals() > 1
+    let is_left = request.on_expiry == OnExpiry::Approve
+        && (request.pinned_policy().policy.approvals() > 1
             || request.unsatisfiable
-            || gate::is_unsatisfiable(builder, &request, &project)
-    };
+            || !eligibility(builder, &request)?.is_satisfiable());
     let rule = if is_left { OnExpiry::KeepWaiting } else { request.on_expiry };
     let (action, state) = match rule {
         _ if is_over => ("expire", HitlState::Expired { at: builder.at() }),

@@ -1,20 +1,22 @@
 //! Links with which people answer.
 
-use super::{pending, seat};
+use super::{eligibility, pending};
 use crate::access::KeyDigest;
 use crate::actor::Actor;
 use crate::caller::Caller;
 use crate::change::Decision;
 use crate::decide::builder::DecisionBuilder;
-use crate::decide::eligibility;
+use crate::decide::eligibility::{check_presence, is_possible, releases};
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
-use crate::hitl::{AnswerLink, HitlRequest, MAX_LINKS, NewAnswerLink, Response};
+use crate::hitl::{
+    AnswerLink, HitlRequest, MAX_LINKS, MAX_LINKS_OF_PERSON, NewAnswerLink, Response,
+};
 use crate::ids::{CredentialId, HitlRequestId};
 use crate::scope::Snapshot;
 use crate::timestamp::Timestamp;
-use crate::vocabulary::{HitlAction, HitlStatus, Permission};
+use crate::vocabulary::{HitlAction, HitlStatus, Permission, Verdict};
 
 /// Makes a link with which a person answers a request as it is now. Everyone may make one for themselves;
 /// for another person that needs the permission to manage access, as a link proves who one is.
@@ -40,19 +42,22 @@ pub fn issue_link(
     if !context.caller.is(&new.person.actor()) {
         context.caller.check(Permission::AccessManage, crate::caller::Place::Installation)?;
     }
-    seat(&builder, &request, &new.person)?;
+    check_actions_of_link(&builder, &request, new)?;
     // Otherwise a key alone would make the proof that it is not.
-    eligibility::check_presence(&request.pinned_policy().policy, &context.caller)?;
-    if new.actions.is_empty() {
-        return Err(DomainError::invalid("actions", "must have at least one"));
-    }
+    check_presence(&request.pinned_policy().policy, &context.caller)?;
     if new.expires_at <= builder.at() {
         return Err(DomainError::invalid("expires_at", "must be in the future"));
     }
     let now = builder.at();
     request.links.retain(|link| link.used_at.is_some() || link.is_usable(now));
-    if request.links.len() >= MAX_LINKS {
-        let detail = format!("Request {id} has {MAX_LINKS} links, which is the limit.");
+    let of_person = |link: &&AnswerLink| new.person.is(&link.person);
+    let (own, all) = (request.links.iter().filter(of_person).count(), request.links.len());
+    if own >= MAX_LINKS_OF_PERSON || all >= MAX_LINKS {
+        let detail = format!(
+            "Request {id} has {own} links of {} and {all} in all; the limits are \
+             {MAX_LINKS_OF_PERSON} and {MAX_LINKS}.",
+            new.person.name()
+        );
         return Err(DomainError::conflict("too_many_links", detail));
     }
     let link = AnswerLink {
@@ -71,6 +76,35 @@ pub fn issue_link(
     let payload = E::HitlLinkIssued(event::HitlLinkIssued { hitl_request_id: id, link });
     builder.put_request(request, &payload);
     Ok(builder.finish())
+}
+
+/// Checks that the person of a link may take the actions that it is for.
+fn check_actions_of_link(
+    builder: &DecisionBuilder<'_>,
+    request: &HitlRequest,
+    new: &NewAnswerLink,
+) -> Result<(), DomainError> {
+    if new.actions.is_empty() {
+        return Err(DomainError::invalid("actions", "must have at least one"));
+    }
+    let eligibility = eligibility(builder, request)?;
+    for action in &new.actions {
+        // A link has no document; its words ask for changes.
+        let verdict = match action {
+            HitlAction::Approve => Verdict::Approve,
+            HitlAction::Reject => Verdict::Reject,
+            HitlAction::Amend => Verdict::RequestChanges,
+        };
+        let seat = eligibility.seat(&new.person, verdict)?;
+        if !is_possible(request, verdict) {
+            let text = format!("{} is not possible for the request", action.as_str());
+            return Err(DomainError::invalid("actions", text));
+        }
+        if releases(request, verdict) {
+            eligibility.check_release(&new.person, &seat)?;
+        }
+    }
+    Ok(())
 }
 
 /// Revokes a link; decides nothing if it cannot be used any more. Its person and those who manage the

@@ -1,6 +1,6 @@
 //! Work of people on a request beside answering: reserving it, asking another, and discussing it.
 
-use super::{pending, seat};
+use super::{eligibility, pending, seat};
 use crate::actor::Actor;
 use crate::change::Decision;
 use crate::decide::builder::DecisionBuilder;
@@ -11,16 +11,16 @@ use crate::hitl::{Delegate, GateClaim, GateComment, after_s};
 use crate::ids::{EventId, HitlRequestId};
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::vocabulary::Permission;
+use crate::vocabulary::{Permission, Verdict};
 
 /// Largest number of people through whom the place of one passes.
 const MAX_HOPS: usize = 3;
 /// Largest number of delegations of a request.
 const MAX_DELEGATES: usize = 100;
-/// Largest number of remarks on a request.
-const MAX_COMMENTS: usize = 500;
+/// Largest number of remarks on a request, and of those of one party.
+const MAX_COMMENTS: (usize, usize) = (200, 100);
 /// Longest remark, in characters.
-const MAX_COMMENT: usize = 10_000;
+const MAX_COMMENT: usize = 4_000;
 
 /// Reserves a request for the caller: others cannot answer it for a while. Reserving it again renews
 /// the reservation.
@@ -35,7 +35,9 @@ pub fn claim(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let mut request = pending(&builder, id)?;
-    seat(&builder, &request, &context.caller)?;
+    let seat = seat(&builder, &request, &context.caller, Verdict::Approve)?;
+    // It would keep those off who can release it.
+    eligibility(&builder, &request)?.check_release(&context.caller, &seat)?;
     if request.pinned_policy().policy.approvals() > 1 {
         let detail = "Several people have to approve this request, so it cannot be claimed by one.";
         return Err(DomainError::conflict("not_claimable", detail));
@@ -68,6 +70,7 @@ pub fn unclaim(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let mut request = pending(&builder, id)?;
+    eligibility(&builder, &request)?.check_part(&context.caller)?;
     let Some(claim) = request.claim.take() else { return Ok(builder.finish()) };
     let is_manager = || context.caller.check(Permission::ProjectManage, builder.place()).is_ok();
     if claim.until > builder.at() && !context.caller.is(&claim.by) && !is_manager() {
@@ -97,7 +100,7 @@ pub fn delegate(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let mut request = pending(&builder, id)?;
-    let seat = seat(&builder, &request, &context.caller)?;
+    let seat = seat(&builder, &request, &context.caller, Verdict::Approve)?;
     let of = seat.on_behalf_of.unwrap_or_else(|| context.caller.actor());
     let to = person(&builder, to)?;
     let passed: Vec<_> =
@@ -124,6 +127,22 @@ pub fn delegate(
     Ok(builder.finish())
 }
 
+/// Records whether the people who may answer a request can still decide it, after they or their rights have
+/// changed. Decides nothing if that is known.
+///
+/// # Errors
+/// A conflict if it is not pending.
+pub fn review_people(
+    context: &DecisionContext,
+    snapshot: &Snapshot,
+    id: HitlRequestId,
+) -> Result<Decision, DomainError> {
+    let mut builder = DecisionBuilder::new(context, snapshot, Permission::ServerRun)?;
+    pending(&builder, id)?;
+    super::gate::check_satisfiable(&mut builder, id);
+    Ok(builder.finish())
+}
+
 /// Returns the person with this name or id, who may answer in the project. An open server knows no
 /// people, so every name is one there.
 fn person(builder: &DecisionBuilder<'_>, text: &str) -> Result<Actor, DomainError> {
@@ -140,7 +159,8 @@ fn person(builder: &DecisionBuilder<'_>, text: &str) -> Result<Actor, DomainErro
     })
 }
 
-/// Adds a remark to the discussion of a request, which may be over.
+/// Adds a remark to the discussion of a request, which may be over. Everyone who may answer requests of the
+/// project may do that, also those whom the policy does not ask, and programs: it decides nothing.
 ///
 /// # Errors
 /// A text that is blank or too long; a remark to answer that does not exist; the conflict
@@ -167,12 +187,17 @@ pub fn comment(
         let text = format!("there is no comment {reply_to} on this request");
         return Err(DomainError::invalid("reply_to", text));
     }
-    if request.comments.len() >= MAX_COMMENTS {
-        let detail = format!("Request {id} has {MAX_COMMENTS} comments, which is the limit.");
+    let by = builder.actor();
+    let own = request.comments.iter().filter(|comment| comment.by.is_same(&by)).count();
+    let all = request.comments.len();
+    if all >= MAX_COMMENTS.0 || own >= MAX_COMMENTS.1 {
+        let detail = format!(
+            "Request {id} has {all} comments, {own} of them yours; the limits are {} and {}.",
+            MAX_COMMENTS.0, MAX_COMMENTS.1
+        );
         return Err(DomainError::conflict("too_many_comments", detail));
     }
     let entry = builder.id_generator.event();
-    let by = builder.actor();
     let at = builder.at();
     request.comments.push(GateComment { id: entry, by, at, text: text.to_owned(), reply_to });
     let payload = E::HitlCommented(event::HitlCommented {

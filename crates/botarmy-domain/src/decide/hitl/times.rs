@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::{pending, seat};
+use super::{eligibility, pending, seat};
 use crate::change::Decision;
 use crate::decide::builder::DecisionBuilder;
-use crate::decide::eligibility::Eligibility;
-use crate::decide::gate;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
@@ -14,7 +12,7 @@ use crate::hitl::{HitlRequest, after_s};
 use crate::ids::HitlRequestId;
 use crate::scope::Snapshot;
 use crate::text::non_blank;
-use crate::vocabulary::Permission;
+use crate::vocabulary::{Permission, Verdict};
 
 /// Longest time by which a request is extended at once, in seconds: one year.
 const MAX_EXTENSION_S: u32 = 365 * 86_400;
@@ -35,7 +33,7 @@ pub fn extend(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let mut request = pending(&builder, id)?;
-    seat(&builder, &request, &context.caller)?;
+    seat(&builder, &request, &context.caller, Verdict::Approve)?;
     if by_s == 0 || by_s > MAX_EXTENSION_S {
         return Err(DomainError::invalid("by_s", format!("must be 1 to {MAX_EXTENSION_S}")));
     }
@@ -66,7 +64,8 @@ pub fn extend(
 /// Reminds those who have not answered, now.
 ///
 /// # Errors
-/// A conflict if they were reminded within the last minute.
+/// A conflict if they were reminded within the last minute; [`DomainError::Forbidden`] for those who may
+/// neither answer nor manage the project.
 pub fn remind(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -74,6 +73,7 @@ pub fn remind(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let request = pending(&builder, id)?;
+    eligibility(&builder, &request)?.check_part(&context.caller)?;
     let last = request.schedule.reminded_at.map(|at| at.after(REMINDER_PAUSE));
     if let Some(next) = last.filter(|next| *next > builder.at()) {
         let detail =
@@ -108,7 +108,8 @@ pub(super) fn remind_now(
 /// Asks the people of the next escalation, now.
 ///
 /// # Errors
-/// The conflict `no_escalation` if the policy has none, or no more.
+/// The conflict `no_escalation` if the policy has none, or no more; [`DomainError::Forbidden`] for those who
+/// may neither answer nor manage the project.
 pub fn escalate(
     context: &DecisionContext,
     snapshot: &Snapshot,
@@ -116,6 +117,8 @@ pub fn escalate(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let request = pending(&builder, id)?;
+    // The people of the escalation cannot bring it about themselves.
+    eligibility(&builder, &request)?.check_part(&context.caller)?;
     escalate_now(&mut builder, request, true)?;
     Ok(builder.finish())
 }
@@ -143,16 +146,9 @@ pub(super) fn escalate_now(
     let is_new = |selector: &&crate::hitl::Selector| !request.escalated_to.contains(selector);
     let added: Vec<_> = escalation.to.iter().filter(is_new).cloned().collect();
     request.escalated_to.extend(added);
-    let project = builder.project()?.clone();
-    let delegates = Eligibility {
-        request: &request,
-        project: &project,
-        settings: &builder.defaults.gates,
-        roster: builder.roster.as_deref(),
-    }
-    .standing_delegates(builder.at());
+    let delegates = eligibility(builder, &request)?.standing_delegates(builder.at());
     request.delegates.extend(delegates.iter().cloned());
-    request.unsatisfiable = gate::is_unsatisfiable(builder, &request, &project);
+    request.unsatisfiable = !eligibility(builder, &request)?.is_satisfiable();
     request.history.push(builder.history("escalate", None, None));
     let payload = E::HitlEscalated(event::HitlEscalated {
         hitl_request_id: request.id,

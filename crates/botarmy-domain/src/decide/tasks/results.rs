@@ -304,7 +304,7 @@ pub fn ask(
     }
     request.response_schema.clone_from(&question.response_schema);
     gate::check_schema(&request)?;
-    gate::add_assignees(&mut request, &question.assignees)?;
+    gate::add_assignees(&builder, &mut request, &question.assignees)?;
     task.usage.add(&inquiry.usage);
     task.unconfirmed = 0;
     task.refused_result = None;

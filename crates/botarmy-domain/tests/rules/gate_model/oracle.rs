@@ -123,25 +123,45 @@ impl Gate {
             })
     }
 
-    /// Returns the person in whose place a person answers.
-    fn seat(&self, oracle: &Oracle, stage: &Stage, person: usize) -> Option<usize> {
-        let groups = |n: usize| &stage.people[n].groups;
-        let fills = |groups: &Groups| self.policy.groups.keys().any(|seat| groups.contains(seat));
-        let is_asked = self.asks(stage, person);
+    /// Returns the people in whose places a person may answer; its own comes first. Those who are not asked
+    /// any more have no place to give.
+    pub fn places(&self, stage: &Stage, person: usize) -> Vec<usize> {
         let last = |of| self.delegates.iter().rfind(|one| one.0 == of).map(|one| one.1);
-        let places: Vec<usize> = self
-            .delegates
-            .iter()
-            .filter(|one| one.1 == person)
-            .map(|one| one.0)
-            .filter(|of| last(*of) == Some(person))
-            .filter(|of| !is_asked || (fills(groups(*of)) && !fills(groups(person))))
-            .collect();
-        let free = |of: &&usize| !self.ballots.iter().any(|ballot| ballot.voter == **of);
-        let clean = |of: &&usize| !oracle.excludes(self, **of);
-        let best = places.iter().find(|of| free(of) && clean(of));
-        let best = best.or_else(|| places.iter().find(free)).copied();
-        best.or_else(|| if is_asked { Some(person) } else { places.first().copied() })
+        let mut places: Vec<usize> =
+            (0..1).filter(|_| self.asks(stage, person)).map(|_| person).collect();
+        for (of, to) in &self.delegates {
+            if *to == person
+                && last(*of) == Some(person)
+                && may_answer(stage, *of)
+                && self.asks(stage, *of)
+            {
+                places.push(*of);
+            }
+        }
+        places
+    }
+
+    /// Returns the person in whose place a person answers in this way.
+    fn seat(&self, oracle: &Oracle, stage: &Stage, person: usize, rejects: bool) -> Option<usize> {
+        let groups = |n: usize| &stage.people[n].groups;
+        let fills = |n: usize| self.policy.groups.keys().any(|seat| groups(n).contains(seat));
+        let free =
+            |of: usize| of == person || !self.ballots.iter().any(|ballot| ballot.voter == of);
+        let clean = |of: usize| of == person || !oracle.excludes(self, of);
+        let places = self.places(stage, person);
+        if let (true, Veto::Groups(vetoes)) = (rejects, &self.policy.veto)
+            && let Some(of) =
+                places.iter().find(|of| free(**of) && !vetoes.is_disjoint(groups(**of)))
+        {
+            return Some(*of);
+        }
+        if places.first() == Some(&person) {
+            let for_a_seat = |of: &&usize| free(**of) && clean(**of) && fills(**of);
+            let better = places.iter().find(for_a_seat).filter(|_| !fills(person));
+            return better.copied().or(Some(person));
+        }
+        let best = places.iter().find(|of| free(**of) && clean(**of));
+        best.or_else(|| places.iter().find(|of| free(**of))).or(places.first()).copied()
     }
 }
 
@@ -154,7 +174,9 @@ pub fn may_answer(stage: &Stage, person: usize) -> bool {
 impl Oracle {
     /// Returns whether a person may not approve.
     pub fn excludes(&self, gate: &Gate, person: usize) -> bool {
+        let replaced = gate.cause == Cause::Replacement && gate.makers.contains(&person);
         let amended = gate.changers.contains(&person) || self.amenders[gate.step].contains(&person);
+        let amended = amended || replaced;
         let made = gate.cause != Cause::Planned && gate.makers.contains(&person);
         gate.cause != Cause::Failure
             && gate.policy.exclude.iter().any(|exclusion| match exclusion {
@@ -194,7 +216,7 @@ impl Oracle {
         let is_over = self.paused.is_none()
             && gate.expires <= stage.now
             && policy.on_expiry.is_some_and(|rule| rule != OnExpiry::KeepWaiting);
-        let place = gate.seat(self, stage, person)?;
+        let place = gate.seat(self, stage, person, answer.verdict == Verdict::Reject)?;
         let releases = matches!(answer.verdict, Verdict::Approve | Verdict::Amend);
         let votes = matches!(answer.verdict, Verdict::Approve | Verdict::Reject);
         let has_voted = |n| gate.ballots.iter().any(|ballot| ballot.voter == n);
