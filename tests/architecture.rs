@@ -416,6 +416,35 @@ fn few_doc_comments_open_with_a_question_word() {
     );
 }
 
+/// Of two types with one name in the OpenAPI document, only one would be in it.
+#[test]
+fn every_schema_of_the_document_has_a_name_of_its_own() {
+    let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for border in ["botarmy-http", "botarmy-web"] {
+        for file in sources(&root().join("crates").join(border).join("src")) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for derived in text.split("#[derive(").skip(1) {
+                let Some((traits, rest)) = derived.split_once(")]") else { continue };
+                if !traits.split(", ").any(|name| name == "ToSchema") {
+                    continue;
+                }
+                let (attributes, item) = rest.split_once('{').unwrap_or((rest, ""));
+                let renamed = attributes.split_once("#[schema(as = ").map(|(_, name)| name);
+                let own = attributes
+                    .split(['\n', ' '])
+                    .skip_while(|word| !matches!(*word, "struct" | "enum"));
+                let own = own.skip(1).next().unwrap_or(item);
+                let name = renamed.unwrap_or(own).split(|c: char| !c.is_alphanumeric()).next();
+                let name = name.unwrap_or_default().to_owned();
+                assert!(!name.is_empty(), "{}: {attributes}", file.display());
+                let other = named.insert(name.clone(), file.clone());
+                assert_eq!(other, None, "{name} is in {} too", file.display());
+            }
+        }
+    }
+    assert!(named.len() > 100, "{} schemas were found", named.len());
+}
+
 #[test]
 fn nothing_in_the_tree_is_unfinished() {
     for file in sources(&root().join("crates")).into_iter().chain(sources(&root().join("tests"))) {

@@ -110,7 +110,7 @@ async def main():
     async with connect(COMMAND) as (tools, call):
         use, refused = using(call)
         listed = {tool.name: tool for tool in await tools()}
-        assert set(listed) == READING | {"start_project"}, set(listed)
+        assert set(listed) == READING | {"start_project", "comment_gate"}, set(listed)
         for name, tool in listed.items():
             hints = tool.annotations
             hint = getattr(hints, "read_only_hint", None)

@@ -56,12 +56,3 @@ impl ToSchema for GroupName {
         Cow::Borrowed("GroupName")
     }
 }
-
-/// Returns the schema of any JSON value.
-pub(crate) fn any_json() -> RefOr<Schema> {
-    let types = [Type::Object, Type::Array, Type::String, Type::Number, Type::Boolean, Type::Null];
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter(types))
-        .description(Some("Any JSON value."))
-        .into()
-}

@@ -5,5 +5,3 @@ mod agent_status;
 mod people;
 mod recovery;
 mod timers;
-
-pub(crate) use people::PeopleReview;

@@ -19,9 +19,9 @@ use botarmy_domain::{
 use tokio::sync::Notify;
 use tracing::{debug, info};
 
-use crate::background::PeopleReview;
 use crate::budgets::Budgets;
 use crate::output_validation::OutputValidator;
+use crate::people_review::PeopleReview;
 use crate::served_agents::ServedAgents;
 use crate::wake_up_fanout::{WakeUpFanout, WakeUpReceiver};
 use crate::workflows::Workflows;
@@ -78,7 +78,7 @@ pub struct Inner {
     /// Time from which kept replies are looked through for expired ones again.
     pub(crate) next_forgetting: Mutex<Timestamp>,
     /// Progress through the requests that are looked at after the people have changed.
-    pub(crate) people_review: Mutex<PeopleReview>,
+    pub(crate) people_review: PeopleReview,
     /// Records traces.
     tracer: OnceLock<Arc<dyn Tracer>>,
     /// The people who can sign in.
@@ -106,7 +106,7 @@ impl Engine {
         Self(Arc::new(Inner {
             installed_at: Mutex::new(now),
             next_forgetting: Mutex::new(now),
-            people_review: Mutex::default(),
+            people_review: PeopleReview::default(),
             ports,
             workflows,
             settings,

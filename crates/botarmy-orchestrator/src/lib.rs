@@ -16,6 +16,7 @@ mod emergency;
 mod engine;
 mod lease_settings;
 mod output_validation;
+mod people_review;
 mod queries;
 mod requeue;
 mod reservation;

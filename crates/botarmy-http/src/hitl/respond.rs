@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::responded::{RespondAction, RespondedView};
+use crate::State;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Segment};
 use crate::idempotency::{Keyed, REPLAYED, reply};
-use crate::{State, vocabulary};
 
 /// Response to a request.
 #[derive(Deserialize, ToSchema)]
@@ -34,7 +34,7 @@ pub(crate) struct RespondBody {
     #[schema(value_type = Option<Object>)]
     pub(super) amended_content: Option<Map<String, Value>>,
     /// Answer in the form that `response_schema` of the request asks for: any JSON value.
-    #[schema(schema_with = vocabulary::any_json)]
+    #[schema(value_type = Option<Value>)]
     pub(super) response: Option<Value>,
     /// Digest of the subject that the person saw; `If-Match` may have it in its place. The response is
     /// refused with 409 if the subject has changed since, and also if it has changed since the request

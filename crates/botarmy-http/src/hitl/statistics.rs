@@ -63,6 +63,7 @@ struct StatisticsView<'a> {
 
 /// Figures of the requests of one policy.
 #[derive(Serialize, ToSchema)]
+#[schema(as = PolicyFigures)]
 struct PolicyFiguresView<'a> {
     /// Name of the policy; null for requests whose step names none.
     policy: Option<&'a str>,

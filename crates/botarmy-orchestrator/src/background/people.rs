@@ -1,12 +1,10 @@
 //! Pending requests after the people who may answer them, or their groups and roles, have changed.
 
-use std::sync::{Arc, PoisonError};
-
 use botarmy_domain::access::Reach;
 use botarmy_domain::decide::eligibility::Eligibility;
 use botarmy_domain::decide::hitl;
 use botarmy_domain::hitl::{PendingFilter, Roster};
-use botarmy_domain::{Caller, Error, HitlRequest, HitlRequestId};
+use botarmy_domain::{Caller, Error, HitlRequest};
 use tracing::{debug, warn};
 
 use crate::commands::gates::scope_of;
@@ -14,25 +12,6 @@ use crate::engine::Engine;
 
 /// Number of requests that are looked at in one tick.
 const PAGE: u32 = 500;
-
-/// Progress through the pending requests since the people last changed.
-#[derive(Default)]
-pub(crate) struct PeopleReview {
-    /// The people for whom the requests are looked at.
-    roster: Option<Arc<Roster>>,
-    /// What is left to look at.
-    rest: Rest,
-}
-
-/// Requests that are left to look at.
-#[derive(Clone, Copy, Default)]
-enum Rest {
-    /// None.
-    #[default]
-    Nothing,
-    /// Those after this one; all of them where it is `None`.
-    After(Option<HitlRequestId>),
-}
 
 impl Engine {
     /// Looks at the next page of pending requests, if the people have changed since all were looked at, and
@@ -44,17 +23,7 @@ impl Engine {
     /// The error of the store; the page is looked at again the next time.
     pub(crate) async fn review_people(&self) -> Result<usize, Error> {
         let Some(roster) = self.roster() else { return Ok(0) };
-        let after = {
-            let mut review = self.people_review.lock().unwrap_or_else(PoisonError::into_inner);
-            if review.roster.as_ref().is_none_or(|known| **known != *roster) {
-                *review =
-                    PeopleReview { roster: Some(Arc::clone(&roster)), rest: Rest::After(None) };
-            }
-            match review.rest {
-                Rest::Nothing => return Ok(0),
-                Rest::After(after) => after,
-            }
-        };
+        let Some(after) = self.people_review.next(&roster) else { return Ok(0) };
         let (reach, filter) = (Reach::everything(), PendingFilter::default());
         let page = self.ports.stores.requests.pending(&reach, &filter, after, PAGE).await?;
         let mut changed = 0;
@@ -62,8 +31,7 @@ impl Engine {
             changed += usize::from(self.review_people_of(request, &roster).await?);
         }
         let last = page.items.last().filter(|_| page.has_more).map(|request| request.id);
-        let rest = last.map_or(Rest::Nothing, |last| Rest::After(Some(last)));
-        self.people_review.lock().unwrap_or_else(PoisonError::into_inner).rest = rest;
+        self.people_review.seen(last);
         Ok(changed)
     }
 
