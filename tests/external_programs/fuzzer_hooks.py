@@ -72,6 +72,7 @@ RULES = [
     ("create_principal", "grants", "name the project "),
     ("set_grants", "grants", "name the project "),
     ("create_key", "grants", "name the project "),
+    ("list_pending_requests", "group", "must be the name of a group"),
     # An address of the public internet, and a description of one line.
     ("create_webhook", "url", "must "),
     ("create_webhook", "url", "is no address: "),
