@@ -70,6 +70,29 @@ fn every_mistake_in_a_policy_stops_the_start_with_the_file_and_the_key() {
 }
 
 #[test]
+fn a_list_of_the_settings_comes_from_a_variable() {
+    // The list is read, so that the next mistake is found.
+    let variables =
+        [("BOTARMY_GATES__EXCLUDE", "author, starter"), ("BOTARMY_GATES__DIGEST", "never")];
+    let said = refused(&workflow("", ""), &variables);
+    assert!(said.contains("gates.digest") && !said.contains("gates.exclude"), "{said}");
+}
+
+#[test]
+fn an_output_schema_of_another_draft_stops_the_start() {
+    let draft = "http://json-schema.org/draft-07/schema#";
+    for schema in [
+        format!(r#"{{"$schema": "{draft}", "type": "object"}}"#),
+        format!(r#"{{"properties": {{"a": {{"$schema": "{draft}"}}}}}}"#),
+    ] {
+        let said = refused(&workflow("", &format!("output_schema = '{schema}'")), &[]);
+        for expected in ["shop.toml", "output_schema", "$schema", "draft/2020-12/schema", draft] {
+            assert!(said.contains(expected), "{expected}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_step_names_a_policy_that_exists_and_has_a_gate_and_names_are_unique() {
     let good = workflow("", "");
     for (from, to, expected) in [
@@ -127,7 +150,9 @@ fn a_setting_of_gates_that_does_not_exist_stops_the_start() {
         ("BOTARMY_GATES__MIN_APPROVALS", "33", "gates.min_approvals"),
         ("BOTARMY_GATES__CLAIM_S", "0", "gates.claim_s"),
         ("BOTARMY_GATES__GRACE_S", "86401", "gates.grace_s"),
-        ("BOTARMY_GATES__DIGEST", "never", "never"),
+        ("BOTARMY_GATES__DIGEST", "never", "one of: required, optional"),
+        ("BOTARMY_GATES__EXCLUDE", "author,boss", "one of: author, starter, amender"),
+        ("BOTARMY_GATES__EXCLUDE", "author,,starter", "gates.exclude"),
         ("BOTARMY_GATES__VETO", "none", "veto"),
     ] {
         let said = refused(&workflow("", ""), &[(variable, value)]);

@@ -5,6 +5,7 @@ mod access;
 mod gates;
 mod oidc;
 mod ranges;
+mod variable_lists;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -614,19 +615,17 @@ impl Settings {
             refuse_passwords(file, Config::builder().add_source(source.clone()).build())?;
             layers = layers.add_source(source);
         }
+        let lists = variable_lists::take(&mut variables)?;
         let variables = Environment::with_prefix("BOTARMY")
             .prefix_separator("_")
             .separator("__")
             .try_parsing(true)
-            .list_separator(",")
-            .with_list_parse_key("http.cors_origins")
-            .with_list_parse_key("http.hosts")
-            .with_list_parse_key("http.trusted_proxies")
-            .with_list_parse_key("models.prefer")
-            .with_list_parse_key("oidc.scopes")
-            .with_list_parse_key("webhooks.allow_networks")
             .source(Some(variables));
-        let merged = layers.add_source(variables).build().context("the settings cannot be read")?;
+        layers = layers.add_source(variables);
+        for (key, list) in lists {
+            layers = layers.set_override(key, list).context("the settings cannot be read")?;
+        }
+        let merged = layers.build().context("the settings cannot be read")?;
         // Before they are converted, which rounds a fraction and takes a word for a number.
         let numbers = merged.clone().try_deserialize().context("the settings cannot be read")?;
         ranges::check(&numbers).context("the settings are not acceptable")?;
@@ -866,6 +865,45 @@ mod tests {
         assert_eq!(settings.http.hosts, ["army.example", "10.0.0.7"]);
         let settings = with("BOTARMY_HTTP__TRUSTED_PROXIES", "10.0.0.7").unwrap();
         assert_eq!(settings.http.trusted_proxies, ["10.0.0.7"]);
+    }
+
+    #[test]
+    fn every_list_of_the_settings_is_read_from_a_variable_or_refused_with_its_form() {
+        use botarmy_domain::vocabulary::Exclusion;
+
+        let settings = with("BOTARMY_GATES__EXCLUDE", "author, starter").unwrap();
+        assert_eq!(settings.gates.exclude, [Exclusion::Author, Exclusion::Starter]);
+        assert!(with("BOTARMY_GATES__EXCLUDE", "").unwrap().gates.exclude.is_empty());
+        assert!(with("BOTARMY_HTTP__CORS_ORIGINS", " ").unwrap().http.cors_origins.is_empty());
+        let settings = with("BOTARMY_GATES__GROUPS__LEADS", "ada,7").unwrap();
+        assert_eq!(settings.gates.groups["leads"], ["7".to_owned(), "ada".to_owned()].into());
+        let settings = with("BOTARMY_OIDC__GRANTS__LEADS", "reviewer,admin");
+        let error = format!("{:#}", settings.unwrap_err());
+        assert!(error.contains("oidc.issuer is not"), "the roles are read: {error}");
+        for (name, value, expected) in [
+            ("BOTARMY_GATES__EXCLUDE", "author,anyone", "author, starter, amender"),
+            ("BOTARMY_GATES__EXCLUDE", "author,,starter", "gates.exclude"),
+            ("BOTARMY_GATES__DIGEST", "never", "required, optional"),
+            ("BOTARMY_GATES__DIGEST", "1", "required, optional"),
+            ("BOTARMY_COMMANDS__MINE__ARGV", "cat,-n", "[\"one\", \"two\"]"),
+            ("BOTARMY_COMMANDS__MINE__READ_ONLY", "/usr", "[\"one\", \"two\"]"),
+        ] {
+            let error = format!("{:#}", with(name, value).unwrap_err());
+            let key = name.trim_start_matches("BOTARMY_").replace("__", ".").to_lowercase();
+            assert!(error.contains(expected) && error.contains(&key), "{name}={value}: {error}");
+        }
+        // Every key with a list in the defaults is read as one.
+        let defaults: toml::Table = DEFAULTS.parse().unwrap();
+        let mut found = 0;
+        for (section, keys) in defaults {
+            let keys = keys.as_table().cloned().unwrap_or_default();
+            for (key, _) in keys.into_iter().filter(|(_, value)| value.is_array()) {
+                let key = format!("{section}.{key}");
+                assert!(variable_lists::has(&key), "{key} is a list");
+                found += 1;
+            }
+        }
+        assert_eq!(found, 7);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! `[gates]`: what every policy of a request has at least.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::bail;
 use botarmy_domain::hitl::GateSettings;
 use botarmy_domain::vocabulary::{Exclusion, Need, OnExpiry};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// `[gates]`
 #[derive(Debug, Clone, Deserialize)]
@@ -15,7 +18,9 @@ use serde::Deserialize;
 pub struct Gates {
     pub allow_expiry_approval: bool,
     pub min_approvals: u32,
+    #[serde(deserialize_with = "words")]
     pub exclude: Vec<Exclusion>,
+    #[serde(deserialize_with = "word")]
     pub digest: Need,
     pub claim_s: u32,
     pub grace_s: u32,
@@ -51,4 +56,16 @@ impl Gates {
             groups: self.groups.clone(),
         })
     }
+}
+
+/// Reads a word, with the words that are possible in the error, which the library of the settings leaves
+/// out.
+fn word<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<T, D::Error> {
+    String::deserialize(from)?.parse().map_err(D::Error::custom)
+}
+
+/// Reads a list of words, as [`word`] does.
+fn words<'de, D: Deserializer<'de>, T: FromStr<Err: Display>>(from: D) -> Result<Vec<T>, D::Error> {
+    let words = Vec::<String>::deserialize(from)?;
+    words.iter().map(|word| word.parse().map_err(D::Error::custom)).collect()
 }
