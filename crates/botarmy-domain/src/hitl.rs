@@ -2,6 +2,7 @@
 
 mod asked;
 mod delegation;
+mod delegation_check;
 mod link;
 mod policy;
 mod roster;
@@ -29,6 +30,7 @@ use crate::vocabulary::{
 
 pub use asked::{Asked, PendingFilter, PendingQuery};
 pub use delegation::Delegation;
+pub use delegation_check::check_delegation;
 pub use link::{
     AnswerLink, AnswerLinkText, MAX_LINKS, MAX_LINKS_OF_PERSON, MalformedLink, NewAnswerLink,
 };

@@ -23,6 +23,10 @@ approvals = 2
 name = "single"
 links = true
 digest = "optional"
+[[policy]]
+name = "mailed"
+approvals = 2
+links = true
 [[step]]
 name = "Plan"
 phase = "1"
@@ -308,6 +312,11 @@ async fn an_answer_has_the_form_that_the_question_asks_for() {
         "response_schema": {"type": 7},
     });
     assert_eq!(server.post("/api/v1/hitl", question.clone()).await.0, 422);
+    question["response_schema"] =
+        json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"});
+    let (status, refused) = server.post("/api/v1/hitl", question.clone()).await;
+    assert_eq!((status, &refused["errors"][0]["field"]), (422, &json!("response_schema")));
+    assert!(refused.to_string().contains("draft/2020-12/schema"), "{refused}");
     question["response_schema"] = schema.clone();
     let (status, request) = server.post("/api/v1/hitl", question).await;
     assert_eq!(status, 201, "{request}");
@@ -403,5 +412,32 @@ async fn a_person_delegates_for_a_time() {
     assert_eq!(call(&server, &ada, Method::GET, path, None).await.1, set);
     let unknown = json!({"to": "no one", "until": "2099-01-01T00:00:00Z"});
     assert_eq!(call(&server, &ada, Method::PUT, path, Some(&unknown)).await.0, 422);
+
+    // Oneself, people who answer nothing, and circles of two and of three.
+    let viewer = json!([{"role": "viewer", "on": "all"}, {"role": "operator", "on": "all"}]);
+    let (viewer, cyd) = (caller(&server, "person", viewer).await, person(&server).await);
+    let put = async |by: &Named, to: &Named| {
+        let body = json!({"to": to.name, "until": until});
+        let (status, body) = call(&server, by, Method::PUT, path, Some(&body)).await;
+        (status, body["errors"][0]["field"].clone(), body["errors"][0]["message"].to_string())
+    };
+    for (by, to, expected) in [
+        (&ada, &ada, "another person"),
+        (&ada, &viewer, "may answer requests"),
+        (&bob, &ada, "delegate to you"),
+    ] {
+        let (status, field, message) = put(by, to).await;
+        assert_eq!((status, field), (422, json!("to")), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
+    assert_eq!(call(&server, &ada, Method::GET, path, None).await.1, set, "nothing changed");
+    assert_eq!(put(&bob, &cyd).await.0, 200);
+    let (status, _, message) = put(&cyd, &ada).await;
+    assert!(status == 422 && message.contains("through others"), "{status}: {message}");
+    // After the others have ended there is no circle.
+    let later = json!({
+        "to": ada.name, "from": until, "until": until.after(Duration::from_secs(60)),
+    });
+    assert_eq!(call(&server, &cyd, Method::PUT, path, Some(&later)).await.0, 200);
     assert_eq!(call(&server, &ada, Method::DELETE, path, None).await, (200, none));
 }

@@ -11,7 +11,7 @@ use botarmy_domain::decide::access::{
     first_admin, first_admin_scope, id_of, restore_first_admin, revoke_key, rotate_key, scope,
     set_member_roles,
 };
-use botarmy_domain::hitl::Delegation;
+use botarmy_domain::hitl::{Delegation, check_delegation};
 use botarmy_domain::ports::{
     Access, Denial, IssuedKey, Lifetime, Member, NewDelegation, NewKey, NewPrincipal,
     PrincipalChange, RecordsExt, UsedKey,
@@ -19,7 +19,7 @@ use botarmy_domain::ports::{
 use botarmy_domain::{
     AccessVersion, ApiKey, ApiKeyText, Authentication, Caller, Committed, CredentialId,
     DecisionContext, DomainError, EntryFilter, Error, Grant, GrantTarget, LogId, Page, Permission,
-    PersonSessions, Place, Principal, PrincipalId, PrincipalKind, ProjectId, Role, Scope,
+    PersonSessions, Place, Principal, PrincipalId, PrincipalKind, ProjectId, Role, Scope, Snapshot,
     StoreError, TicketText, Timestamp,
 };
 use tracing::{info, warn};
@@ -105,19 +105,31 @@ impl Access for AccessControl {
         };
         let context = self.engine().context(caller);
         let mut scope = scope().record::<Principal>(id);
+        let mut people = BTreeSet::from([id]);
         let delegation = delegation.map(|new| {
             let roster = self.0.cache.latest();
-            let to = roster.roster().find(&new.to).map(|person| person.id);
+            let roster = roster.roster();
+            let to = roster.find(&new.to).map(|person| person.id);
             let to = to.ok_or_else(|| {
                 DomainError::invalid("to", "must be the name or the id of another active person")
             })?;
-            scope =
-                std::mem::replace(&mut scope, Scope::log(LogId::System)).record::<Principal>(to);
+            // Those to whom it leads further.
+            let mut next = Some(to);
+            while let Some(person) = next.filter(|person| people.insert(*person)) {
+                scope = std::mem::replace(&mut scope, Scope::log(LogId::System))
+                    .record::<Principal>(person);
+                let person = roster.person(person);
+                next = person.and_then(|person| Some(person.delegation.as_ref()?.to));
+            }
             let from = new.from.unwrap_or(context.now);
             Ok::<_, DomainError>(Delegation { to, from, until: new.until })
         });
         let delegation = delegation.transpose()?;
-        let change = move |context: &_, snapshot: &_| {
+        let change = move |context: &_, snapshot: &Snapshot| {
+            if let Some(delegation) = &delegation {
+                let principal = |id| snapshot.record::<Principal>(id).map(Arc::as_ref);
+                check_delegation(delegation, id, principal)?;
+            }
             change_delegation(context, snapshot, id, delegation.as_ref())
         };
         let changed = move |committed: &Committed| committed.record::<Principal>(id).cloned();
