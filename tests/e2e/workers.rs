@@ -376,8 +376,12 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     assert_eq!(say(&server, &lease, "complete", large).await.0, 413);
     let foreign = json!({"question": "?", "artifacts": [project]});
     assert_eq!(say(&server, &lease, "ask", foreign).await.0, 422);
-    assert_eq!(count(&server, &project, "task_result_refused").await, 2);
-    assert_eq!(server.events(&project).await.len(), before + 2);
+    let schema = json!({"$schema": "http://json-schema.org/draft-07/schema#"});
+    let draft = json!({"question": "?", "response_schema": schema});
+    let (status, said) = say(&server, &lease, "ask", draft).await;
+    assert_eq!((status, &said["errors"][0]["field"]), (422, &json!("response_schema")), "{said}");
+    assert_eq!(count(&server, &project, "task_result_refused").await, 3);
+    assert_eq!(server.events(&project).await.len(), before + 3);
 
     // Paths out of the folder are refused, and the lease stays.
     let with = |path: &str| {
@@ -388,8 +392,8 @@ async fn a_hostile_worker_is_refused_and_changes_nothing() {
     let (status, said) = say(&server, &lease, "complete", with("../../etc/passwd")).await;
     assert_eq!((status, &said["errors"][0]["field"]), (422, &json!("output")), "{said}");
     assert!(said.to_string().contains("leads out of its folder"), "{said}");
-    assert_eq!(count(&server, &project, "task_result_refused").await, 3);
-    assert_eq!(server.events(&project).await.len(), before + 3);
+    assert_eq!(count(&server, &project, "task_result_refused").await, 4);
+    assert_eq!(server.events(&project).await.len(), before + 4);
     assert_eq!(say(&server, &lease, "complete", with("b.py")).await.0, 200);
     assert_eq!(server.task(&id).await["status"], "completed");
     let path = format!("/api/v1/artifacts/{project}");

@@ -140,7 +140,7 @@ impl OutputValidator {
 pub(crate) fn check_schemas(workflow: &Workflow) -> Result<(), WorkflowError> {
     for step in &workflow.steps {
         if let Some(schema) = &step.output_schema {
-            compile(schema).map_err(|message| WorkflowError {
+            check_schema(schema).map_err(|message| WorkflowError {
                 key: format!("step \"{}\" output_schema", step.name),
                 message,
             })?;
@@ -157,8 +157,66 @@ pub(crate) fn check_response_schema(
     schema: Option<&Map<String, Value>>,
 ) -> Result<(), DomainError> {
     let Some(schema) = schema else { return Ok(()) };
-    let compiled = compile(schema).map(drop);
-    compiled.map_err(|message| DomainError::invalid("response_schema", message))
+    check_schema(schema).map_err(|message| DomainError::invalid("response_schema", message))
+}
+
+/// Checks that a schema is valid, and of the draft by which documents are validated. Those that were stored
+/// before are applied whatever draft they name.
+fn check_schema(schema: &Map<String, Value>) -> Result<(), String> {
+    check_drafts(schema, &mut String::new())?;
+    compile(schema).map(drop)
+}
+
+/// The draft by which documents are validated.
+const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
+/// Keywords whose members are schemas under names of the author.
+const NAMED_SCHEMAS: [&str; 5] =
+    ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
+/// Keywords with values that are no schemas.
+const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
+
+/// Checks that a schema, and each that is embedded in it, names no other draft.
+fn check_drafts(schema: &Map<String, Value>, at: &mut String) -> Result<(), String> {
+    if let Some(Value::String(draft)) = schema.get("$schema")
+        && draft.strip_suffix('#').unwrap_or(draft) != DRAFT
+    {
+        return Err(shortened(&format!(
+            "{at}/$schema: must be \"{DRAFT}\", or be left out, because documents are validated by draft \
+             2020-12; it is \"{draft}\""
+        )));
+    }
+    let schemas = schema.iter().filter(|(keyword, _)| !DATA.contains(&keyword.as_str()));
+    for (keyword, value) in schemas {
+        let length = at.len();
+        at.push('/');
+        at.push_str(keyword);
+        match value {
+            Value::Object(named) if NAMED_SCHEMAS.contains(&keyword.as_str()) => {
+                for (name, schema) in named {
+                    check_below(schema, name, at)?;
+                }
+            }
+            Value::Array(schemas) => {
+                for (n, schema) in schemas.iter().enumerate() {
+                    check_below(schema, &n.to_string(), at)?;
+                }
+            }
+            Value::Object(schema) => check_drafts(schema, at)?,
+            _ => {}
+        }
+        at.truncate(length);
+    }
+    Ok(())
+}
+
+fn check_below(schema: &Value, name: &str, at: &mut String) -> Result<(), String> {
+    let Value::Object(schema) = schema else { return Ok(()) };
+    let length = at.len();
+    at.push('/');
+    at.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    check_drafts(schema, at)?;
+    at.truncate(length);
+    Ok(())
 }
 
 fn compile(schema: &Map<String, Value>) -> Result<Validator, String> {
@@ -194,4 +252,63 @@ fn check_files(content: &Map<String, Value>) -> Result<(), String> {
         }
     }
     check_paths(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(schema: &Value) -> Result<(), String> {
+        check_schema(schema.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_schema_of_another_draft_is_refused_with_its_place() {
+        for draft in [
+            "http://json-schema.org/draft-07/schema#",
+            "https://json-schema.org/draft/2019-09/schema",
+            "http://json-schema.org/draft/2020-12/schema",
+            "https://example.com/my-draft",
+            "draft-07",
+            "",
+        ] {
+            let schema = json!({"$schema": draft, "type": "object"});
+            let error = check(&schema).unwrap_err();
+            assert!(error.starts_with("/$schema: must be") && error.contains(DRAFT), "{error}");
+        }
+        for (schema, at) in [
+            (json!({"properties": {"a/b": {"$schema": "x"}}}), "/properties/a~1b/$schema"),
+            (json!({"anyOf": [true, {"items": {"$schema": "x"}}]}), "/anyOf/1/items/$schema"),
+            (json!({"$defs": {"const": {"$id": "u:a", "$schema": "x"}}}), "/$defs/const/$schema"),
+        ] {
+            let error = check(&schema).unwrap_err();
+            assert!(error.starts_with(at), "{error}");
+        }
+        assert!(check(&json!({"$schema": 7})).unwrap_err().contains("is not a JSON Schema"));
+    }
+
+    #[test]
+    fn a_schema_of_the_draft_in_use_or_of_none_is_accepted() {
+        for schema in [
+            json!({"type": "object"}),
+            json!({"$schema": DRAFT, "type": "object"}),
+            json!({"$schema": format!("{DRAFT}#"), "type": "object"}),
+            json!({"properties": {"$schema": {"type": "string"}}}),
+            json!({"default": {"$schema": "x"}, "enum": [{"$schema": "x"}], "const": {"$schema": "x"}}),
+        ] {
+            assert_eq!(check(&schema), Ok(()), "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_stored_schema_of_another_draft_is_applied() {
+        let schema =
+            json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"});
+        let schema = schema.as_object().unwrap();
+        let validator = OutputValidator::default();
+        assert!(validator.errors_of(schema, &json!({})).is_empty());
+        assert_eq!(validator.errors_of(schema, &json!([])).len(), 1);
+    }
 }
