@@ -30,10 +30,13 @@ pub fn has_preview_token(path: &str) -> bool {
 /// Beginning of the paths of answer links; a token follows.
 const ANSWER_LINKS: &str = "/g/";
 
-/// Returns whether a path of the server is that of an answer link: one part follows, with the token.
+/// Returns whether a path of the server is that of an answer link: one part follows, with the token. A slash
+/// at the end does not matter.
 #[must_use]
 pub fn is_answer_link(path: &str) -> bool {
-    path.strip_prefix(ANSWER_LINKS).is_some_and(|token| !token.is_empty() && !token.contains('/'))
+    let token = path.strip_prefix(ANSWER_LINKS);
+    let token = token.map(|token| token.strip_suffix('/').unwrap_or(token));
+    token.is_some_and(|token| !token.is_empty() && !token.contains('/'))
 }
 
 /// Artifact whose preview a request asks for, an extension of the request. It is put there in one place,
@@ -142,6 +145,22 @@ mod tests {
             ("/", false),
         ] {
             assert_eq!(is_page(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn one_part_with_a_token_makes_an_answer_link() {
+        for (path, expected) in [
+            ("/g/t", true),
+            ("/g/t/", true),
+            ("/g/t//", false),
+            ("/g/t/u", false),
+            ("/g//", false),
+            ("/g/", false),
+            ("/g", false),
+            ("/x/g/t", false),
+        ] {
+            assert_eq!(is_answer_link(path), expected, "{path}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Links with which a person answers one request without signing in.
 
 use botarmy_tests::prove::count;
-use botarmy_tests::server::{TestServer, http_client};
+use botarmy_tests::server::{TestServer, bare_client_builder, http_client};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -18,8 +18,19 @@ async fn link(
     project: &str,
     actions: &[&str],
 ) -> (String, String) {
+    link_under(server, by, project, "single", actions).await
+}
+
+/// Does the same under another policy.
+async fn link_under(
+    server: &TestServer,
+    by: &Named,
+    project: &str,
+    policy: &str,
+    actions: &[&str],
+) -> (String, String) {
     let question = json!({
-        "project_id": project, "question": "Is <b>this</b> right?", "policy": "single",
+        "project_id": project, "question": "Is <b>this</b> right?", "policy": policy,
     });
     let (status, request) = call(server, by, Method::POST, "/api/v1/hitl", Some(&question)).await;
     assert_eq!(status, 201, "{request}");
@@ -124,6 +135,58 @@ async fn a_link_is_used_once_and_reading_it_changes_nothing() {
     let (_, links) = server.get(&format!("/api/v1/hitl/{id}/links")).await;
     assert!(links["items"][0]["used_at"].is_string(), "{links}");
     assert!(!links.to_string().contains(token));
+}
+
+#[tokio::test]
+async fn a_link_says_which_methods_it_has_and_how_many_approvals_are_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (name, value) = workflows(folder.path());
+    let settings =
+        [(name, value.as_str()), ("BOTARMY_HTTP__PUBLIC_URL", "https://army.example/bot")];
+    let server = TestServer::with(&settings).await;
+    let (ada, bob) = (person(&server).await, person(&server).await);
+    let (project, _) = project(&server, &ada).await;
+    let (id, url) = link_under(&server, &ada, &project, "mailed", &["approve", "reject"]).await;
+    let token = url.rsplit('/').next().unwrap();
+    let (digest, before) = state(&server, &id).await;
+
+    // Those who have a link have no key.
+    let stranger = bare_client_builder().build().unwrap();
+    for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+        let response = stranger.request(method.clone(), &url).send().await.unwrap();
+        assert_eq!(response.status(), 405, "{method}");
+        assert_eq!(response.headers()["allow"], "GET, HEAD, POST", "{method}");
+        let text = response.text().await.unwrap();
+        assert!(!text.contains(token), "{method}: {text}");
+    }
+    // A slash at the end, as some programs add one, does not matter.
+    let page = stranger.get(format!("{url}/")).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert!(page.text().await.unwrap().contains(&digest));
+    let unknown = stranger.get(format!("{}/g/x/", server.base)).send().await.unwrap();
+    assert_eq!(unknown.status(), 404);
+    assert_eq!(state(&server, &id).await.1, before);
+    assert!(!server.said(token), "the token is in the log");
+
+    let page = read(&url).await.text().await.unwrap();
+    assert!(page.contains("0 of 2 approvals. Two more people have to approve."), "{page}");
+    let page = answer(&url, &digest, "approve").await.text().await.unwrap();
+    assert!(page.contains("Your approval is recorded."), "{page}");
+    assert!(page.contains("1 of 2 approvals. One more person has to approve."), "{page}");
+    let path = format!("/api/v1/hitl/{id}/links");
+    let actions = json!({"actions": ["approve"]});
+    let (_, made) = call(&server, &bob, Method::POST, &path, Some(&actions)).await;
+    let path = made["url"].as_str().unwrap().strip_prefix("https://army.example/bot").unwrap();
+    let url = format!("{}{path}", server.base);
+    let page = read(&url).await.text().await.unwrap();
+    assert!(page.contains("1 of 2 approvals. One more person has to approve."), "{page}");
+    let page = answer(&url, &digest, "approve").await.text().await.unwrap();
+    assert!(page.contains("is approved now") && !page.contains("of 2 approvals"), "{page}");
+
+    // Where one is enough, nothing is said.
+    let (_, url) = link(&server, &ada, &project, &["approve"]).await;
+    let page = read(&url).await.text().await.unwrap();
+    assert!(!page.contains("approvals"), "{page}");
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ use crate::blocking::blocking;
 use crate::form;
 use crate::html::Layout;
 use crate::view::review::{self, DocumentView};
-use crate::view::texts;
+use crate::view::sentence::Sentence;
+use crate::view::{gate, texts};
 
 /// Policy of the page: no script, no call, and a form to this server alone.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -79,6 +80,8 @@ struct LinkTemplate {
     title: &'static str,
     done: Option<String>,
     error: Option<String>,
+    /// Approvals that there are and that are missing, where one is not enough.
+    standing: Option<Sentence>,
     form: Option<FormView>,
 }
 
@@ -184,7 +187,7 @@ async fn page(
     if let Some(reason) = linked.refusal {
         let error = Some(reason.to_string());
         let title = "This link cannot be used any more";
-        let page = LinkTemplate { layout, title, done: None, error, form: None };
+        let page = LinkTemplate { layout, title, done: None, error, standing: None, form: None };
         return respond(StatusCode::GONE, &page);
     }
     let LinkedRequest { request, artifacts, link, .. } = linked;
@@ -210,8 +213,8 @@ async fn page(
     };
     let status = refused.as_ref().map_or(StatusCode::OK, |problem| problem.status_code());
     let error = refused.map(|problem| problem.to_string());
-    let title = title(&request);
-    respond(status, &LinkTemplate { layout, title, done: None, error, form: Some(form) })
+    let (title, standing) = (title(&request), gate::standing(&request));
+    respond(status, &LinkTemplate { layout, title, done: None, error, standing, form: Some(form) })
 }
 
 fn title(request: &HitlRequest) -> &'static str {
@@ -255,7 +258,8 @@ fn answered(
     };
     let done = Some(format!("{what} is recorded. The request is {} now.", request.status()));
     let title = "Your answer is recorded";
-    let page = LinkTemplate { layout: Layout::of(console), title, done, error: None, form: None };
+    let (layout, standing) = (Layout::of(console), gate::standing(request));
+    let page = LinkTemplate { layout, title, done, error: None, standing, form: None };
     respond(StatusCode::OK, &page)
 }
 
@@ -263,7 +267,8 @@ fn answered(
 fn unknown(console: &Console) -> Result<HttpResponse, Problem> {
     let error = Some("There is no such link. Check that the address is complete.".to_owned());
     let title = "Link not found";
-    let page = LinkTemplate { layout: Layout::of(console), title, done: None, error, form: None };
+    let layout = Layout::of(console);
+    let page = LinkTemplate { layout, title, done: None, error, standing: None, form: None };
     let mut response = respond(StatusCode::NOT_FOUND, &page)?;
     response.extensions_mut().insert(RefusedSignIn { code: "link_unknown", is_guess: true });
     Ok(response)

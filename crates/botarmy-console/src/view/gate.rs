@@ -97,6 +97,20 @@ pub(crate) fn progress(request: &HitlRequest) -> Option<String> {
     (needed > 1).then(|| format!("{given} of {needed} approved"))
 }
 
+/// Returns the numbers of approvals that there are and that are needed, with those that are missing; `None`
+/// where one is enough, and for a request that is decided.
+pub(crate) fn standing(request: &HitlRequest) -> Option<Sentence> {
+    let policy = &request.pinned_policy().policy;
+    let (needed, needs) = (policy.approvals(), request.needs());
+    let counts = needed > 1 || !policy.groups.is_empty();
+    if request.status() != HitlStatus::Pending || !counts || needs.approvals == 0 {
+        return None;
+    }
+    let given = needed.saturating_sub(needs.approvals);
+    let noun = if needed == 1 { "approval" } else { "approvals" };
+    Some(Sentence::from(format!("{given} of {needed} {noun}. ")).join(missing(&needs)))
+}
+
 /// Returns the rules in sentences.
 fn rules(request: &HitlRequest, project: &Project) -> Vec<Sentence> {
     let policy = &request.pinned_policy().policy;

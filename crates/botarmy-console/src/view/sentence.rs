@@ -29,6 +29,12 @@ impl Sentence {
         self
     }
 
+    /// Appends a sentence.
+    pub(crate) fn join(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Returns the sentence as text, for titles and attributes, which have no elements.
     pub(crate) fn plain(&self) -> String {
         let text = |part: &Part| match part {

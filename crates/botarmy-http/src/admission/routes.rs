@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use actix_web::http::Method;
-use botarmy_web::{is_page, preview_path};
+use botarmy_web::{is_answer_link, is_page, preview_path};
 
 use crate::endpoint::{Effort, Endpoint, RAW, Requires, method};
 
@@ -130,6 +130,9 @@ impl Routes {
         let others = match path {
             path if preview_path(path).is_some() && *method == Method::GET => Audience::Previews,
             path if is_page(path) => Audience::Sessions,
+            // People who have a link have no credential. A path with a slash at its end leads to the page.
+            path if is_answer_link(path) && *method == Method::POST => Audience::SignIns,
+            path if is_answer_link(path) => Audience::Public,
             _ => Audience::Callers,
         };
         let (audience, effort) =
@@ -179,6 +182,11 @@ mod tests {
             (Method::GET, "/console/assets/x.css", (Public, Plain, 1)),
             (Method::GET, "/g/botarmy_a_x", (Public, Plain, 1)),
             (Method::POST, "/g/botarmy_a_x", (SignIns, Plain, 5)),
+            (Method::PUT, "/g/botarmy_a_x", (Public, Plain, 5)),
+            (Method::GET, "/g/botarmy_a_x/", (Public, Plain, 1)),
+            (Method::POST, "/g/botarmy_a_x/", (SignIns, Plain, 5)),
+            (Method::GET, "/g/", (Callers, Plain, 1)),
+            (Method::GET, "/g//", (Callers, Plain, 1)),
             (Method::GET, "/g", (Callers, Plain, 1)),
             (Method::GET, "/g/x/y", (Callers, Plain, 1)),
             (Method::GET, "/console/assets/x/y", (Sessions, Plain, 1)),
