@@ -204,6 +204,114 @@ async fn every_document_is_json_and_every_table_fits_its_width() {
     assert!(said(&server, &["agents", "reset", "coder"]).contains("coder"));
 }
 
+/// A step under a policy with every rule that `gates show` has a line for.
+const STRICT: &str = r#"
+name = "strict"
+[[policy]]
+name = "strict"
+approvals = 2
+veto = ["leads"]
+exclude = ["author", "amender"]
+comment = ["approve", "reject", "amend"]
+auth = "AUTH"
+[[step]]
+phase = "Plan"
+name = "Project Planning"
+agent = "analyst"
+inputs = ["user_input"]
+output = "project_plan"
+gate = "low"
+policy = "strict"
+"#;
+
+/// Starts a server and a project that waits under [`STRICT`], and returns the id of its request.
+async fn under_a_policy(auth: &str) -> (TestServer, tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("strict.toml"), STRICT.replace("AUTH", auth)).unwrap();
+    let folder_name = folder.path().to_str().unwrap();
+    let server = TestServer::with(&[
+        ("BOTARMY_WORKFLOWS__DIR", folder_name),
+        ("BOTARMY_GATES__EXCLUDE", "amender"),
+    ])
+    .await;
+    let create = ["projects", "create", "Recipes", "--idea", IDEA, "--workflow", "strict"];
+    let project = said(&server, &create).trim().to_owned();
+    let gate = server.next_gate(&project).await.unwrap();
+    (server, folder, gate["request_id"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_shows_the_rules_of_its_policy_in_any_width() {
+    let (server, _folder, gate) = under_a_policy("interactive").await;
+    let policy = document(&server, &["gates", "show", &gate])["policy"].clone();
+    for columns in [60, 120] {
+        let mut command = client(&server, &["gates", "show", &gate]);
+        let (status, text) = code(command.env("COLUMNS", columns.to_string()));
+        assert_eq!(status, Some(0), "{text}");
+        let head = text.split("# Project plan").next().unwrap();
+        // What does not fit goes on below the value, not below the name.
+        let mut facts: Vec<(String, String)> = Vec::new();
+        for line in head.lines().skip_while(|line| !line.starts_with("Id ")) {
+            assert!(line.chars().count() <= columns, "{columns}: {line}");
+            let Some((name, value)) = line.split_at_checked(11) else { continue };
+            if name.trim().is_empty() {
+                let (name, last) = facts.last_mut().unwrap();
+                let space = if name == "Rules" { "" } else { " " };
+                last.push_str(&format!("{space}{value}"));
+            } else {
+                facts.push((name.trim().to_owned(), value.to_owned()));
+            }
+        }
+        let digest = policy["digest"].as_str().unwrap();
+        for (name, value) in [
+            ("Policy", "strict"),
+            ("Excluded", "author, amender"),
+            ("Veto", "one rejection ends it, by leads"),
+            ("Reason", "needed to approve, reject, amend"),
+            ("Auth", "interactive: sign in, or follow a link; a key is not enough"),
+            ("Answers", "must name the digest of the subject"),
+            ("Rules", digest),
+        ] {
+            let found = facts.iter().find(|(known, _)| known == name);
+            let found = found.unwrap_or_else(|| panic!("{name} is missing: {head}"));
+            assert_eq!(found.1, value, "{head}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_without_the_reason_that_the_policy_wants_names_the_option() {
+    let (server, _folder, gate) = under_a_policy("any").await;
+    let digest = document(&server, &["gates", "show", &gate])["subject"]["digest"].clone();
+    let digest = digest.as_str().unwrap();
+    std::fs::write(server.data_dir().join("plan.json"), r#"{"title": "Another"}"#).unwrap();
+    for (arguments, expected) in [
+        (&["gates", "reject", &gate, "--yes"][..], 2),
+        (&["gates", "approve", &gate, "--yes", "--comment", " "], 2),
+        (&["gates", "amend", &gate, "--document", "plan.json", "--yes"], 2),
+        // It is not shown, so that only the server knows the policy.
+        (&["gates", "reject", &gate, "--yes", "--digest", digest], 7),
+    ] {
+        let (status, text) = code(&mut client(&server, arguments));
+        assert_eq!(status, Some(expected), "{arguments:?}: {text}");
+        assert!(text.contains("--comment"), "{arguments:?}: {text}");
+    }
+    let found = document(&server, &["gates", "show", &gate]);
+    assert_eq!((&found["status"], &found["votes"]), (&json!("pending"), &json!([])), "{found}");
+    said(&server, &["gates", "approve", &gate, "--yes", "--comment", "Good"]);
+    let taken = said(&server, &["gates", "withdraw", &gate, "--yes"]);
+    assert!(!taken.is_empty());
+    assert_eq!(document(&server, &["gates", "show", &gate])["votes"], json!([]));
+    said(&server, &["gates", "remind", &gate, "--yes"]);
+    let to = access::actor();
+    let delegate = ["delegation", "set", "--to", to, "--until", "2027-01-01T00:00:00Z"];
+    let (status, text) = code(&mut client(&server, &delegate));
+    if access::needs_keys() {
+        assert_eq!(status, Some(7), "{text}");
+        assert!(text.contains("another person than yourself"), "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn failures_have_exit_codes_that_scripts_tell_apart() {
     let server = TestServer::start().await;

@@ -87,6 +87,9 @@ pub(crate) enum Acts {
 pub(crate) struct One {
     /// The id of the request.
     id: HitlRequestId,
+    /// Do not ask. This command never does; the option is for scripts that give it to all of them.
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Answer that can be given with a link.
@@ -232,6 +235,7 @@ pub(super) fn decision(request: &Value) -> Vec<(&'static str, String)> {
         words.join(", ")
     };
     lines.push(("Policy", text(request, "/policy/name").to_owned()));
+    lines.extend(rules(&request["policy"]));
     for vote in list(request, "/votes") {
         let of = text(vote, "/on_behalf_of");
         let of = if of.is_empty() { String::new() } else { format!(" in the place of {of}") };
@@ -270,6 +274,42 @@ pub(super) fn decision(request: &Value) -> Vec<(&'static str, String)> {
         n => lines.push(("Discussion", format!("{n} remarks; `gates comments` shows them"))),
     }
     lines
+}
+
+/// Returns the lines about the rules of a policy, those that change nothing left out.
+fn rules(policy: &Value) -> Vec<(&'static str, String)> {
+    let words = |pointer: &str| {
+        let words: Vec<_> = list(policy, pointer).iter().filter_map(Value::as_str).collect();
+        words.join(", ").replace('_', " ")
+    };
+    let several = policy["approvals"].as_u64().unwrap_or_default() > 1;
+    let veto = match text(policy, "/rules/veto") {
+        _ if !several => String::new(),
+        "any" => "one rejection ends it".to_owned(),
+        "none" => "as many rejections as approvals end it".to_owned(),
+        _ => format!("one rejection ends it, by {}", words("/rules/veto")),
+    };
+    let auth = match text(policy, "/rules/auth") {
+        "interactive" => "interactive: sign in, or follow a link; a key is not enough",
+        "any" if !text(policy, "/name").is_empty() => "any",
+        _ => "",
+    };
+    let digest = match text(policy, "/rules/digest") {
+        "required" => "must name the digest of the subject",
+        _ => "",
+    };
+    vec![
+        ("Excluded", words("/rules/exclude")),
+        ("Veto", veto),
+        ("Reason", needed(&words("/rules/comment"))),
+        ("Auth", auth.to_owned()),
+        ("Answers", digest.to_owned()),
+        ("Rules", text(policy, "/digest").to_owned()),
+    ]
+}
+
+fn needed(answers: &str) -> String {
+    if answers.is_empty() { String::new() } else { format!("needed to {answers}") }
 }
 
 fn missing(request: &Value) -> String {

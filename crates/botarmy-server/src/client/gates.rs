@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
-use botarmy_client::Client;
+use botarmy_client::{Client, ClientError};
 use botarmy_domain::{HitlRequestId, HitlStatus, ProjectId};
 use botarmy_terminal::table::{Cell, Column};
 use botarmy_terminal::text::{one_line, printable, wrap_hard};
@@ -24,6 +24,9 @@ use crate::output::say;
 
 /// Largest file with an amendment, in bytes.
 const MAX_AMENDMENT: u64 = 16 << 20;
+
+/// Width of the names of facts.
+const FACT: usize = 10;
 
 /// Commands for requests to people.
 #[derive(Debug, Subcommand)]
@@ -325,9 +328,13 @@ impl Review {
         let question = wrap_hard(&printable(text(request, "/question")), look.width);
         let mut head = look.paint(Style::Strong, &question);
         head.push_str("\n\n");
+        // Below the name of a fact there is nothing but space.
+        let width = look.width.saturating_sub(FACT + 1).max(20);
         let mut fact = |name: &str, value: &str| {
-            if !value.is_empty() {
-                head.push_str(&format!("{name:<10} {}\n", one_line(value, 300)));
+            let value = wrap_hard(&one_line(value, 300), width);
+            for (n, line) in value.lines().filter(|line| !line.is_empty()).enumerate() {
+                let name = if n == 0 { name } else { "" };
+                head.push_str(&format!("{name:<FACT$} {line}\n"));
             }
         };
         fact("Id", text(request, "/request_id"));
@@ -349,7 +356,7 @@ impl Review {
         if !options.is_empty() {
             fact("Options", &options.join(", "));
         }
-        wrap_hard(head.trim_end(), look.width)
+        head.trim_end().to_owned()
     }
 
     /// Returns the documents as text.
@@ -463,7 +470,14 @@ async fn respond(
                 .await?;
             digest
         }
-        None => reviewed(session, action, &id, answer.yes).await?,
+        None => {
+            let review = Review::read(&session.client, &id).await?;
+            // Before it asks, so that the person does not decide in vain.
+            if answer.comment.as_deref().is_none_or(|text| text.trim().is_empty()) {
+                check_reason(&review.request, action, &body)?;
+            }
+            reviewed(session, action, review, answer.yes).await?
+        }
     };
     body.insert("action".to_owned(), action.into());
     body.insert("subject_digest".to_owned(), digest.into());
@@ -473,7 +487,8 @@ async fn respond(
     if let Some(response) = response {
         body.insert("response".to_owned(), response);
     }
-    let done = session.client.post(&["hitl", &id, "respond"], &body.into()).await?;
+    let done = session.client.post(&["hitl", &id, "respond"], &body.into()).await;
+    let done = done.map_err(with_option)?;
     if session.screen.is_json {
         session.screen.json(&done);
     } else {
@@ -482,10 +497,44 @@ async fn respond(
     Ok(())
 }
 
+/// Checks that an answer without a comment needs none. Words that say what should change are a reason.
+///
+/// # Errors
+/// What the policy wants, with the option.
+fn check_reason(request: &Value, action: &str, body: &Map<String, Value>) -> anyhow::Result<()> {
+    let wanted = list(request, "/policy/rules/comment").contains(&action.into());
+    if wanted && !body.contains_key("content") && text(request, "/status") == "pending" {
+        let name = one_line(text(request, "/policy/name"), 100);
+        let action = action.replace('_', " ");
+        bail!(Failure::usage(format!(
+            "the policy \"{name}\" wants a reason to {action}; give it with --comment TEXT"
+        )));
+    }
+    Ok(())
+}
+
+/// Adds the option to an error about the comment.
+fn with_option(error: ClientError) -> anyhow::Error {
+    let is_about_comment = match &error {
+        ClientError::Problem(problem) => problem.errors.iter().any(|one| one.field == "comment"),
+        _ => false,
+    };
+    let error = anyhow::Error::from(error);
+    if is_about_comment {
+        error.context("--comment TEXT is not as the policy wants it")
+    } else {
+        error
+    }
+}
+
 /// Shows what is answered, and asks. Returns the digest of what was shown.
-async fn reviewed(session: &Session, action: &str, id: &str, yes: bool) -> anyhow::Result<String> {
+async fn reviewed(
+    session: &Session,
+    action: &str,
+    review: Review,
+    yes: bool,
+) -> anyhow::Result<String> {
     let screen = &session.screen;
-    let review = Review::read(&session.client, id).await?;
     let status = text(&review.request, "/status");
     if status != "pending" {
         let by = one_line(text(&review.request, "/responded_by"), 100);
@@ -523,7 +572,7 @@ pub(super) async fn answer(
     review: &Review,
     action: &str,
     words: Option<&str>,
-) -> Result<Value, botarmy_client::ClientError> {
+) -> Result<Value, ClientError> {
     let mut body = json!({ "action": action, "subject_digest": review.digest });
     if let Some(words) = words {
         body[if action == "amend" { "content" } else { "comment" }] = words.into();
