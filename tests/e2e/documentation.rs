@@ -186,6 +186,38 @@ async fn the_tour_with_the_client_works_word_for_word() {
     assert!(package.iter().any(|(name, _)| name == "source/index.html"));
 }
 
+#[tokio::test]
+async fn the_walkthrough_of_gates_works_word_for_word() {
+    let port = botarmy_tests::services::free_port().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let base = format!("http://127.0.0.1:{port}");
+    let steps = script(&blocks(&read("docs/gates.md"), "sh gates"), &base);
+    // The server of a script that fails ends with it, and settings of the tests do not reach it.
+    let steps = format!(
+        "unset ${{!BOTARMY_@}}\nexport BOTARMY_HTTP__PORT={port} BOTARMY_AGENTS__SANDBOX=none\n\
+         trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{steps}"
+    );
+    let (said, all) = run(&steps, dir.path()).await;
+    let mut rest = said.as_str();
+    for expected in [
+        "Missing    2 to approve",
+        "exit code 5",
+        "Your approval is recorded; 1 more is needed.",
+        "Vote       approve by ada",
+        "Missing    1 to approve",
+        "The request was approved; work goes on.",
+        "approved by bob",
+        "The project is completed.",
+        "hitl_response: Project Planning, approved, by bob",
+    ] {
+        let Some((_, after)) = rest.split_once(expected) else {
+            panic!("{expected:?} is not in what the walk-through said, or too early:\n{all}");
+        };
+        rest = after;
+    }
+    assert!(all.contains("because you started the project"), "{all}");
+}
+
 /// Returns each `section.key` with its default, as written in `config/default.toml`.
 pub(crate) fn defaults() -> BTreeMap<String, String> {
     let text = read("config/default.toml");
