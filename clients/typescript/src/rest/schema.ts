@@ -2127,7 +2127,10 @@ export interface components {
         AskBody: {
             /** @description Artifacts under review, of the same project. */
             artifacts?: string[] | null;
-            /** @description People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`; at most 100. */
+            /**
+             * @description People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`. People and groups
+             *     that do not exist are refused.
+             */
             assignees?: string[] | null;
             /** @description Suggested answers, in the order in which to show them. */
             options?: string[] | null;
@@ -3177,7 +3180,10 @@ export interface components {
         NewRequestBody: {
             /** @description Artifacts under review, of the same project. */
             artifacts?: string[] | null;
-            /** @description People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`; at most 100. */
+            /**
+             * @description People who are asked first, such as `user:ada`, `group:leads` or `role:reviewer`. People and groups
+             *     that do not exist are refused.
+             */
             assignees?: string[] | null;
             /** @description Suggested answers, in the order in which to show them. */
             options?: string[] | null;
@@ -3271,6 +3277,36 @@ export interface components {
             feedback: string[];
             instructions: string;
             output: components["schemas"]["ArtifactType"];
+        };
+        /** @description Figures of the requests of one policy. */
+        PolicyFigures: {
+            /**
+             * Format: int64
+             * @description Number of requests of the window that people decided.
+             */
+            decided: number;
+            /**
+             * Format: double
+             * @description Median of the seconds from a request to its decision; null where none was decided.
+             */
+            median_s: number | null;
+            /**
+             * Format: int64
+             * @description Number of pending requests that people should have answered by now.
+             */
+            overdue: number;
+            /**
+             * Format: double
+             * @description Time in seconds within which 95 of 100 were decided; null where none was decided.
+             */
+            p95_s: number | null;
+            /**
+             * Format: int64
+             * @description Number of pending requests.
+             */
+            pending: number;
+            /** @description Name of the policy; null for requests whose step names none. */
+            policy: string | null;
         };
         /** @description Policy by which a request is decided, as it was when the request was opened. */
         PolicyView: {
@@ -3495,10 +3531,8 @@ export interface components {
              *     different. A blank text counts as absent.
              */
             content?: string | null;
-            /** @description Any JSON value. */
-            response?: {
-                [key: string]: unknown;
-            } | unknown[] | string | number | boolean | null;
+            /** @description Answer in the form that `response_schema` of the request asks for: any JSON value. */
+            response?: unknown;
             /**
              * @description Digest of the subject that the person saw; `If-Match` may have it in its place. The response is
              *     refused with 409 if the subject has changed since, and also if it has changed since the request
@@ -3688,7 +3722,7 @@ export interface components {
                 [key: string]: number;
             };
             /** @description Figures of each policy, sorted by name; the first is that of requests whose step names none. */
-            by_policy: components["schemas"]["PolicyView"][];
+            by_policy: components["schemas"]["PolicyFigures"][];
             /** @description Number of requests in each status; every status occurs. */
             by_status: {
                 [key: string]: number;

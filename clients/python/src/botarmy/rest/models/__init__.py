@@ -130,6 +130,7 @@ from .own_delegation_view import OwnDelegationView
 from .permission import Permission
 from .permission_view import PermissionView
 from .planned_view import PlannedView
+from .policy_figures import PolicyFigures
 from .policy_view import PolicyView
 from .principal import Principal
 from .principal_kind import PrincipalKind
@@ -333,6 +334,7 @@ __all__ = (
     "Permission",
     "PermissionView",
     "PlannedView",
+    "PolicyFigures",
     "PolicyView",
     "Principal",
     "PrincipalKind",

@@ -23,7 +23,8 @@ class AskBody:
         question (str): Question; must not be blank.
         artifacts (list[UUID] | None | Unset): Artifacts under review, of the same project.
         assignees (list[str] | None | Unset): People who are asked first, such as `user:ada`, `group:leads` or
-            `role:reviewer`; at most 100.
+            `role:reviewer`. People and groups
+            that do not exist are refused.
         options (list[str] | None | Unset): Suggested answers, in the order in which to show them.
         policy (None | str | Unset): Name of a policy of the project's workflow; one approval of anyone who may answer
             when absent.

@@ -24,7 +24,7 @@ class RespondBody:
         content (None | str | Unset): Text of the person; with `request_changes`, and with `amend` without a document,
             what should be
             different. A blank text counts as absent.
-        response (Any | Unset): Any JSON value.
+        response (Any | Unset): Answer in the form that `response_schema` of the request asks for: any JSON value.
         subject_digest (None | str | Unset): Digest of the subject that the person saw; `If-Match` may have it in its
             place. The response is
             refused with 409 if the subject has changed since, and also if it has changed since the request

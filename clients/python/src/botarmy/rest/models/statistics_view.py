@@ -11,7 +11,7 @@ from attrs import field as _attrs_field
 if TYPE_CHECKING:
     from ..models.answer_times_view import AnswerTimesView
     from ..models.oldest_view import OldestView
-    from ..models.policy_view import PolicyView
+    from ..models.policy_figures import PolicyFigures
     from ..models.statistics_view_by_agent_type import StatisticsViewByAgentType
     from ..models.statistics_view_by_kind import StatisticsViewByKind
     from ..models.statistics_view_by_status import StatisticsViewByStatus
@@ -30,8 +30,8 @@ class StatisticsView:
             by_agent_type (StatisticsViewByAgentType): Number of requests about the work of each agent type; every agent
                 type occurs.
             by_kind (StatisticsViewByKind): Number of requests of each kind; every kind occurs.
-            by_policy (list[PolicyView]): Figures of each policy, sorted by name; the first is that of requests whose step
-                names none.
+            by_policy (list[PolicyFigures]): Figures of each policy, sorted by name; the first is that of requests whose
+                step names none.
             by_status (StatisticsViewByStatus): Number of requests in each status; every status occurs.
             oldest_pending (None | OldestView):
             project_id (None | UUID): Project whose requests were counted; null for all projects.
@@ -45,7 +45,7 @@ class StatisticsView:
 
     by_agent_type: StatisticsViewByAgentType
     by_kind: StatisticsViewByKind
-    by_policy: list[PolicyView]
+    by_policy: list[PolicyFigures]
     by_status: StatisticsViewByStatus
     oldest_pending: None | OldestView
     project_id: None | UUID
@@ -116,7 +116,7 @@ class StatisticsView:
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         from ..models.answer_times_view import AnswerTimesView  # noqa: PLC0415
         from ..models.oldest_view import OldestView  # noqa: PLC0415
-        from ..models.policy_view import PolicyView  # noqa: PLC0415
+        from ..models.policy_figures import PolicyFigures  # noqa: PLC0415
         from ..models.statistics_view_by_agent_type import StatisticsViewByAgentType  # noqa: PLC0415
         from ..models.statistics_view_by_kind import StatisticsViewByKind  # noqa: PLC0415
         from ..models.statistics_view_by_status import StatisticsViewByStatus  # noqa: PLC0415
@@ -129,7 +129,7 @@ class StatisticsView:
         by_policy = []
         _by_policy = d.pop("by_policy")
         for by_policy_item_data in _by_policy:
-            by_policy_item = PolicyView.from_dict(by_policy_item_data)
+            by_policy_item = PolicyFigures.from_dict(by_policy_item_data)
 
             by_policy.append(by_policy_item)
 
