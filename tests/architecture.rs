@@ -430,10 +430,10 @@ fn every_schema_of_the_document_has_a_name_of_its_own() {
                 }
                 let (attributes, item) = rest.split_once('{').unwrap_or((rest, ""));
                 let renamed = attributes.split_once("#[schema(as = ").map(|(_, name)| name);
-                let own = attributes
+                let mut own = attributes
                     .split(['\n', ' '])
                     .skip_while(|word| !matches!(*word, "struct" | "enum"));
-                let own = own.skip(1).next().unwrap_or(item);
+                let own = own.nth(1).unwrap_or(item);
                 let name = renamed.unwrap_or(own).split(|c: char| !c.is_alphanumeric()).next();
                 let name = name.unwrap_or_default().to_owned();
                 assert!(!name.is_empty(), "{}: {attributes}", file.display());

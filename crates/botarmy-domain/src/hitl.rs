@@ -31,9 +31,7 @@ use crate::vocabulary::{
 pub use asked::{Asked, PendingFilter, PendingQuery};
 pub use delegation::Delegation;
 pub use delegation_check::check_delegation;
-pub use link::{
-    AnswerLink, AnswerLinkText, MAX_LINKS, MAX_LINKS_OF_PERSON, MalformedLink, NewAnswerLink,
-};
+pub use link::{AnswerLink, AnswerLinkText, MAX_LINKS_OF_PERSON, MalformedLink, NewAnswerLink};
 pub use policy::{Escalation, GateSettings, PinnedPolicy, Policy, Selector, Veto};
 pub use roster::{Person, Roster, is_user};
 pub use schedule::Schedule;
@@ -615,6 +613,9 @@ impl Response {
         }
     }
 }
+
+/// Longest time by which a request is extended at once, in seconds: 30 days.
+pub const MAX_EXTENSION_S: u32 = 30 * 86_400;
 
 /// Largest number of people, groups and roles that are asked first.
 pub const MAX_ASSIGNEES: usize = 20;

@@ -223,7 +223,13 @@ fn compile(schema: &Map<String, Value>) -> Result<Validator, String> {
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .build(&Value::Object(schema.clone()))
-        .map_err(|error| format!("is not a JSON Schema: {}", said(&error)))
+        .map_err(|error| match error.kind() {
+            jsonschema::error::ValidationErrorKind::Referencing(_) => shortened(&format!(
+                "refers to a schema that is not in it; only references within it are followed: {}",
+                error.instance_path()
+            )),
+            _ => format!("is not a JSON Schema: {}", said(&error)),
+        })
 }
 
 /// Describes an error and its place, shortened: the library shows the whole value, which may be large.

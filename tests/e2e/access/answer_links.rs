@@ -255,3 +255,32 @@ async fn a_link_dies_with_its_subject_and_when_it_is_revoked() {
     let path = format!("/api/v1/hitl/{}", review["request_id"].as_str().unwrap());
     assert_eq!(server.get(&path).await.1["status"], "pending");
 }
+
+#[tokio::test]
+async fn a_link_shows_nothing_to_a_person_who_may_not_answer_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (name, value) = workflows(folder.path());
+    let settings =
+        [(name, value.as_str()), ("BOTARMY_HTTP__PUBLIC_URL", "https://army.example/bot")];
+    let server = TestServer::with(&settings).await;
+    let ada = person(&server).await;
+    let (project, _) = project(&server, &ada).await;
+    let (id, url) = link(&server, &ada, &project, &["approve"]).await;
+    let (digest, _) = state(&server, &id).await;
+    assert!(read(&url).await.text().await.unwrap().contains("right?"));
+    let path = format!("/api/v1/access/principals/{}/grants", ada.principal);
+    let viewer = json!({"grants": [{"role": "viewer", "on": "all"}]});
+    assert_eq!(server.put(&path, viewer).await.0, 200);
+    for response in [read(&url).await, answer(&url, &digest, "approve").await] {
+        assert_eq!(response.status(), 410);
+        let page = response.text().await.unwrap();
+        assert!(page.contains("may not answer the request any more"), "{page}");
+        assert!(!page.contains("right?"), "{page}");
+    }
+    assert_eq!(state(&server, &id).await.1["status"], "pending");
+    let links = format!("/api/v1/hitl/{id}/links");
+    let body = json!({"actions": ["approve"], "person": ada.name});
+    let (status, refused) = server.post(&links, body).await;
+    assert_eq!(status, 403, "{refused}");
+    assert!(refused["detail"].as_str().unwrap().starts_with(&ada.name), "{refused}");
+}

@@ -7,8 +7,8 @@ use crate::actor::Actor;
 use crate::caller::{Caller, Place};
 use crate::error::DomainError;
 use crate::hitl::{
-    Delegate, GateSettings, HitlRequest, Person, Policy, Roster, SUBJECT_CHANGED, Selector, Veto,
-    is_user,
+    Delegate, GateClaim, GateSettings, HistoryEntry, HitlRequest, Person, Policy, Roster,
+    SUBJECT_CHANGED, Selector, Veto, Vote, is_user,
 };
 use crate::project::{Plan, Project};
 use crate::timestamp::Timestamp;
@@ -55,7 +55,7 @@ impl Eligibility<'_> {
         let policy = &self.request.pinned_policy().policy;
         check_presence(policy, caller)?;
         let places = self.places(caller)?;
-        let is_free = |place: &&Seat| self.is_free(place);
+        let is_free = |place: &&Seat| check_free(self.request, place).is_ok();
         if let (Verdict::Reject, Veto::Groups(groups)) = (verdict, &policy.veto) {
             // A rejection needs no seat, but that of a group which is enough.
             let mut free = places.iter().filter(is_free);
@@ -67,26 +67,59 @@ impl Eligibility<'_> {
             let of = place.on_behalf_of.as_ref();
             of.is_none_or(|of| self.excluded(&|actor| of.is_same(actor)).is_none())
         };
-        let fills = |place: &&Seat| policy.groups.keys().any(|seat| place.groups.contains(seat));
-        let best = match places.iter().find(|place| place.on_behalf_of.is_none()) {
-            // The place of another is taken only for a seat that its delegate cannot fill.
-            Some(own) if !fills(&own) => {
-                let better = |place: &&Seat| is_free(place) && releases(place) && fills(place);
-                places.iter().find(better).or(Some(own))
-            }
-            Some(own) => Some(own),
-            None => {
-                let best = places.iter().find(|place| is_free(place) && releases(place));
-                best.or_else(|| places.iter().find(is_free)).or(places.first())
-            }
-        };
+        // That of another has to be of use; of several, the one with which the least is missing.
+        let counts =
+            |place: &&Seat| place.on_behalf_of.is_none() || (is_free(place) && releases(place));
+        let best = places.iter().filter(counts).min_by_key(|place| self.missing(caller, place));
+        let best = best.or_else(|| places.iter().find(is_free)).or(places.first());
         best.cloned().ok_or_else(|| self.not_eligible())
     }
 
-    /// Returns whether nobody else sits in a place: its person has not answered.
-    fn is_free(&self, place: &Seat) -> bool {
-        let of = place.on_behalf_of.as_ref();
-        of.is_none_or(|of| !self.request.votes.iter().any(|vote| vote.voter.is_same(of)))
+    /// Returns the number of approvals, and of them those for seats, that are missing once the caller has
+    /// approved in this place.
+    fn missing(&self, caller: &Caller, place: &Seat) -> (u32, u32) {
+        let own = caller.actor();
+        let of = place.on_behalf_of.as_ref().unwrap_or(&own);
+        let stays = |vote: &&Vote| {
+            vote.action == HitlAction::Approve
+                && !vote.voter.is_same(&own)
+                && !vote.place().is_same(of)
+        };
+        let others = self.request.votes.iter().filter(stays).map(|vote| &vote.groups);
+        let approving: Vec<_> = others.chain([&place.groups]).collect();
+        let needs = self.request.pinned_policy().policy.needs(&approving);
+        (needs.approvals, needs.groups.values().sum())
+    }
+
+    /// Returns the reservation of the request if it holds at this time: as long as its person may answer.
+    #[must_use]
+    pub fn claim(&self, now: Timestamp) -> Option<&GateClaim> {
+        let may_answer = |actor: &Actor| match (self.roster, actor.principal) {
+            (None, _) => self.check_asked(&Caller::named_in_link(&actor.name)).is_ok(),
+            (Some(roster), Some(id)) => roster.person(id).is_some_and(|person| {
+                person.may_answer(self.place()) && self.check_asked(&person.with_link(None)).is_ok()
+            }),
+            (Some(_), None) => false,
+        };
+        self.request.claim.as_ref().filter(|claim| claim.until > now && may_answer(&claim.by))
+    }
+
+    /// Checks that a caller may answer the request for itself or for another.
+    ///
+    /// # Errors
+    /// [`DomainError::Forbidden`] for those whom the policy does not name.
+    pub fn check_asked(&self, caller: &Caller) -> Result<(), DomainError> {
+        self.places(caller).map(drop)
+    }
+
+    /// Returns the place that a caller passes on: its own if it is asked.
+    ///
+    /// # Errors
+    /// As [`Eligibility::seat`].
+    pub fn place_to_delegate(&self, caller: &Caller) -> Result<Seat, DomainError> {
+        let best = self.seat(caller, Verdict::Approve)?;
+        let places = self.places(caller)?;
+        Ok(places.into_iter().find(|place| place.on_behalf_of.is_none()).unwrap_or(best))
     }
 
     /// Checks that a caller is one of those who take care of the request: it may answer it, or manages
@@ -99,7 +132,7 @@ impl Eligibility<'_> {
             return Ok(());
         }
         check_person(caller)?;
-        self.places(caller).map(drop)
+        self.check_asked(caller)
     }
 
     /// Returns the places that a caller may take: its own if it is asked, and those of the people who are
@@ -203,7 +236,7 @@ impl Eligibility<'_> {
         let (request, project) = (self.request, self.project);
         let acted =
             |action: &str| {
-                let of = |entry: &&crate::hitl::HistoryEntry| entry.action == action;
+                let of = |entry: &&HistoryEntry| entry.action == action;
                 request.history.iter().filter(of).any(|entry| {
                     is(&Actor { name: entry.user_id.clone(), principal: entry.principal })
                 })
@@ -246,11 +279,11 @@ impl Eligibility<'_> {
         let mut people: BTreeMap<String, BTreeSet<String>> =
             people.map(|person| (person.id.to_string(), person.groups.clone())).collect();
         for vote in self.request.votes.iter().filter(|vote| vote.action == HitlAction::Approve) {
-            // One that was cast in a place whose person cannot answer any more stays, and its voter has no
-            // other.
-            if !people.contains_key(&key(vote.place())) {
-                people.entry(key(&vote.voter)).or_default().extend(vote.groups.iter().cloned());
-            }
+            // Its groups count as they were. One in a place whose person cannot answer any more takes the
+            // vote of its voter.
+            let place = key(vote.place());
+            let of = if people.contains_key(&place) { place } else { key(&vote.voter) };
+            people.entry(of).or_default().extend(vote.groups.iter().cloned());
         }
         let groups: Vec<_> = people.values().collect();
         self.request.pinned_policy().policy.needs(&groups).approvals == 0
@@ -329,7 +362,10 @@ impl Eligibility<'_> {
         allowed.remind = self.check_part(caller).is_ok();
         allowed.escalate =
             allowed.remind && (request.schedule.escalated as usize) < policy.escalate.len();
-        let claim = request.claim.as_ref().filter(|claim| claim.until > now);
+        let own = caller.actor();
+        let has_vote = request.votes.iter().any(|vote| vote.voter.is_same(&own));
+        allowed.withdraw = has_vote && check_actions(request, caller).is_ok();
+        let claim = self.claim(now);
         let is_reserved = claim.is_some_and(|claim| !caller.is(&claim.by));
         let manages = caller.check(Permission::ProjectManage, place).is_ok();
         allowed.unclaim = claim.is_some() && (!is_reserved || manages);
@@ -340,8 +376,6 @@ impl Eligibility<'_> {
                 return allowed;
             }
         };
-        let own = caller.actor();
-        allowed.withdraw = request.votes.iter().any(|vote| vote.voter.is_same(&own));
         let may_release = self.check_release(caller, &seat).is_ok();
         allowed.claim = policy.approvals() == 1 && !is_reserved && may_release;
         allowed.delegate = true;
@@ -351,6 +385,10 @@ impl Eligibility<'_> {
             let name = claim.map(|claim| claim.by.name.clone()).unwrap_or_default();
             let detail = format!("{name} has claimed the request.");
             allowed.refusal = Some(DomainError::conflict("claimed", detail));
+            return allowed;
+        }
+        if let Err(error) = check_free(request, &seat) {
+            allowed.refusal = Some(error);
             return allowed;
         }
         allowed.verdicts = vec![Verdict::Reject];
@@ -366,14 +404,51 @@ impl Eligibility<'_> {
     }
 }
 
-/// Returns whether an answer of this kind makes sense for a request at all.
+/// Largest number of actions of one person on a request; people who change their minds more often have to
+/// decide.
+const MAX_ACTIONS: usize = 100;
+
+/// Checks that a request takes another action of the caller that brings it no nearer to its decision.
+///
+/// # Errors
+/// The conflict `too_many_actions`.
+pub fn check_actions(request: &HitlRequest, caller: &Caller) -> Result<(), DomainError> {
+    let is_own = |entry: &&HistoryEntry| {
+        caller.is(&Actor { name: entry.user_id.clone(), principal: entry.principal })
+    };
+    if request.history.iter().filter(is_own).count() < MAX_ACTIONS {
+        return Ok(());
+    }
+    let detail = format!(
+        "You have acted on request {} {MAX_ACTIONS} times, so you cannot change your vote any more.",
+        request.id
+    );
+    Err(DomainError::conflict("too_many_actions", detail))
+}
+
+/// Checks that the person whose place it is has not answered: nobody answers for that person then.
+///
+/// # Errors
+/// The conflict `already_answered`.
+pub fn check_free(request: &HitlRequest, place: &Seat) -> Result<(), DomainError> {
+    let Some(of) = &place.on_behalf_of else { return Ok(()) };
+    if !request.votes.iter().any(|vote| vote.voter.is_same(of)) {
+        return Ok(());
+    }
+    let detail = format!("{}, in whose place you answer, has answered already.", of.name);
+    Err(DomainError::conflict("already_answered", detail))
+}
+
+/// Returns whether an answer of this kind makes sense for a request at all. A question that asks for an
+/// answer in a form is not answered in words or with a document.
 #[must_use]
 pub fn is_possible(request: &HitlRequest, verdict: Verdict) -> bool {
     let is_for_several = is_question(request) && request.pinned_policy().policy.approvals() > 1;
+    let takes_words = !is_for_several && request.response_schema.is_none();
     match verdict {
         Verdict::Approve | Verdict::Reject => true,
-        Verdict::RequestChanges => request.budget.is_none() && !is_for_several,
-        Verdict::Amend => request.planned.is_none() && !is_for_several,
+        Verdict::RequestChanges => request.budget.is_none() && takes_words,
+        Verdict::Amend => request.planned.is_none() && takes_words,
     }
 }
 
@@ -446,13 +521,9 @@ pub fn excluded_makers(request: &HitlRequest, project: &Project) -> Vec<Actor> {
     if !exclusions(request, project).any(|exclusion| exclusion == Exclusion::Author) {
         return Vec::new();
     }
-    let made = |entry: &&crate::hitl::HistoryEntry| {
-        entry.action == "created" || entry.action == SUBJECT_CHANGED
-    };
-    let actor = |entry: &crate::hitl::HistoryEntry| Actor {
-        name: entry.user_id.clone(),
-        principal: entry.principal,
-    };
+    let made = |entry: &&HistoryEntry| entry.action == "created" || entry.action == SUBJECT_CHANGED;
+    let actor =
+        |entry: &HistoryEntry| Actor { name: entry.user_id.clone(), principal: entry.principal };
     request.history.iter().filter(made).map(actor).collect()
 }
 

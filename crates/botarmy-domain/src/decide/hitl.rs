@@ -9,7 +9,6 @@ mod times;
 use super::builder::DecisionBuilder;
 use super::eligibility::{Eligibility, Seat};
 use super::gate::{self, GateTarget};
-use crate::actor::Actor;
 use crate::caller::Caller;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
@@ -80,10 +79,6 @@ pub fn raise(
     Ok(builder.finish())
 }
 
-/// Largest number of actions of one person on a request; people who change their minds more often have to
-/// decide.
-const MAX_ACTIONS: usize = 100;
-
 /// Returns the facts about the people who answer a request.
 ///
 /// # Errors
@@ -119,22 +114,6 @@ fn pending(builder: &DecisionBuilder<'_>, id: HitlRequestId) -> Result<HitlReque
     check_pending(&request, builder)?;
     builder.open_project()?;
     Ok((*request).clone())
-}
-
-/// Checks that a request takes another action of the caller that brings it no nearer to its decision.
-fn check_actions(request: &HitlRequest, caller: &Caller) -> Result<(), DomainError> {
-    let mut own = request.history.iter();
-    let own = own.by_ref().filter(|entry| {
-        caller.is(&Actor { name: entry.user_id.clone(), principal: entry.principal })
-    });
-    if own.count() < MAX_ACTIONS {
-        return Ok(());
-    }
-    let detail = format!(
-        "You have acted on request {} {MAX_ACTIONS} times, so you cannot change your vote any more.",
-        request.id
-    );
-    Err(DomainError::conflict("too_many_actions", detail))
 }
 
 /// Checks that a request waits, and that its time is not over. Right after a start people can answer all

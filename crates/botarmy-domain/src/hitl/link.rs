@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::HitlRequest;
 use crate::access::KeyDigest;
 use crate::actor::Actor;
 use crate::base62::{LENGTH, base62};
@@ -17,10 +18,10 @@ use crate::vocabulary::HitlAction;
 const PREFIX: &str = "botarmy_a_";
 /// Number of hexadecimal digits of the id of the request in a token.
 const ID_DIGITS: usize = 32;
-/// Largest number of links of a request.
-pub const MAX_LINKS: usize = 500;
-/// Largest number of them that one person has.
+/// Largest number of links of a request that one person has and that can be used.
 pub const MAX_LINKS_OF_PERSON: usize = 20;
+/// Number of links that a request keeps that can be used no more.
+const MAX_VOID: usize = 500;
 
 /// A link, as its request keeps it. The secret is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +55,28 @@ impl AnswerLink {
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {
         self.used_at.is_none() && self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+impl HitlRequest {
+    /// Returns whether the request can be answered with a link at this time.
+    pub(crate) fn takes(&self, link: &AnswerLink, now: Timestamp) -> bool {
+        link.is_usable(now) && link.subject_digest == self.subject.digest
+    }
+
+    /// Adds a link. Of those that can be used no more, it keeps the newest: people who follow one are told
+    /// why it does nothing.
+    pub(crate) fn add_link(&mut self, link: AnswerLink) {
+        let (now, subject) = (link.issued_at, &self.subject.digest);
+        let is_void = |link: &AnswerLink| !link.is_usable(now) || link.subject_digest != *subject;
+        let void = self.links.iter().filter(|link| is_void(link)).count();
+        let mut surplus = void.saturating_sub(MAX_VOID);
+        self.links.retain(|link| {
+            let goes = surplus > 0 && is_void(link);
+            surplus -= usize::from(goes);
+            !goes
+        });
+        self.links.push(link);
     }
 }
 

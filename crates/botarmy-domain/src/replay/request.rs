@@ -263,6 +263,8 @@ fn change(request: &mut HitlRequest, entry: &Entry, payload: E) {
         E::HitlDelegated(delegated) => {
             let (of, to) = (delegated.of, delegated.to);
             request.delegates.push(Delegate { of, to, at: at(entry) });
+            let by = party(entry);
+            request.claim = request.claim.take().filter(|claim| !claim.by.is_same(&by));
         }
         E::HitlCommented(commented) => request.comments.push(short(GateComment {
             id: entry.id,
@@ -301,9 +303,7 @@ fn change(request: &mut HitlRequest, entry: &Entry, payload: E) {
         }
         E::HitlUnsatisfiable(changed) => request.unsatisfiable = changed.unsatisfiable,
         E::HitlLinkIssued(issued) => {
-            let now = at(entry);
-            request.links.retain(|link| link.used_at.is_some() || link.is_usable(now));
-            request.links.push(issued.link);
+            request.add_link(issued.link);
         }
         E::HitlLinkRevoked(revoked) => {
             for link in request.links.iter_mut().filter(|link| link.id == revoked.link_id) {

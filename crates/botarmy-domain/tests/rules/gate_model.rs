@@ -250,7 +250,8 @@ impl Run {
             in_bulk: given.in_bulk,
             is_interactive: proof != Authentication::Key,
         };
-        let is_replay = self.oracle.is_replay(id, &answer) && may_answer(&self.stage, person);
+        let is_replay =
+            self.oracle.is_replay(&self.stage, id, &answer) && may_answer(&self.stage, person);
         let place = self.oracle.permits(&self.stage, id, &answer);
         let mut caller = self.stage.person(person, proof);
         if let Some(mutant) = self.stage.mutant {
@@ -363,13 +364,14 @@ impl Run {
 
     fn claim(&mut self, id: HitlRequestId, person: usize, takes: bool, dice: &mut Dice) {
         let gate = &self.oracle.gates[&id];
-        let valid = gate.claim.filter(|(_, until)| *until > self.stage.now);
-        let is_mine = valid.is_none_or(|(by, _)| by == person);
+        let is_mine = gate.held(&self.stage).is_none_or(|by| by == person);
+        let is_own = gate.claim.is_some_and(|(by, _)| by == person);
         let is_permitted = if takes {
             let place = self.has_seat(id, person, Verdict::Approve);
             place.is_some() && gate.approvals() == 1 && is_mine
         } else {
-            self.takes_part(id, person) && (is_mine || self.manages(person))
+            self.can_act(id, person)
+                && (is_own || self.takes_part(id, person) && (is_mine || self.manages(person)))
         };
         let (scope, caller) = (self.scope(id), self.stage.person(person, Authentication::Session));
         let done = self.run(&scope, &caller, dice, |c, s| {
@@ -385,6 +387,8 @@ impl Run {
     fn delegate(&mut self, id: HitlRequestId, person: usize, dice: &mut Dice) {
         let to = dice.below(PEOPLE as u64) as usize;
         let place = self.has_seat(id, person, Verdict::RequestChanges);
+        let own = self.oracle.gates[&id].asks(&self.stage, person).then_some(person);
+        let place = place.map(|place| own.unwrap_or(place));
         let is_permitted = place.is_some_and(|of| {
             let gate = &self.oracle.gates[&id];
             let passed: Vec<_> = gate.delegates.iter().filter(|one| one.0 == of).collect();
@@ -396,7 +400,9 @@ impl Run {
         let done = self.run(&scope, &caller, dice, |c, s| hitl::delegate(c, s, id, &name, None));
         assert_eq!(done.is_ok(), is_permitted, "{person} delegates to {to}: {:?}", done.err());
         if is_permitted {
-            self.oracle.gates.get_mut(&id).unwrap().delegates.push((place.unwrap(), to));
+            let gate = self.oracle.gates.get_mut(&id).unwrap();
+            gate.delegates.push((place.unwrap(), to));
+            gate.claim = gate.claim.filter(|(by, _)| *by != person);
         }
     }
 

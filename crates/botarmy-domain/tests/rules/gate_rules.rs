@@ -429,10 +429,141 @@ fn that_too_few_people_are_left_is_noticed_when_they_change_and_so_is_the_end_of
     assert!(!review(&mut world));
     assert!(world.request(id).due().unwrap().0 > world.now);
     // A delegate has no second vote for the place of another.
-    let people = [ada.clone(), reviewer("cyd", &[])];
+    let people = [ada, reviewer("cyd", &[])];
     world.roster = roster(&people);
     assert_eq!(delegates(&mut world, id, &people[0], "cyd"), "ok");
     assert!(world.request(id).unsatisfiable);
+}
+
+#[test]
+fn a_delegate_takes_the_place_with_which_the_least_is_missing() {
+    let [sam, pam, pia] = [("sam", "security"), ("pam", "product"), ("pia", "product")]
+        .map(|(name, group)| reviewer(name, &[group]));
+    let people = [sam.clone(), pam.clone(), pia.clone()];
+    let policy = "groups = { security = 1, product = 1 }";
+    let (mut world, id) = reviewed(policy, &people);
+    assert_eq!(delegates(&mut world, id, &sam, "pam"), "ok");
+    assert_eq!(say(&mut world, &pia, id, &approve()), "ok");
+    assert_eq!(say(&mut world, &pam, id, &approve()), "ok");
+    assert_eq!(world.request(id).status(), HitlStatus::Approved);
+    // The other way round, the same answer once more counts where it is missing now.
+    let (mut world, id) = reviewed(policy, &people);
+    assert_eq!(delegates(&mut world, id, &sam, "pam"), "ok");
+    assert_eq!(say(&mut world, &pam, id, &approve()), "ok");
+    assert_eq!(say(&mut world, &pia, id, &approve()), "ok");
+    assert_eq!(world.request(id).status(), HitlStatus::Pending);
+    assert_eq!(say(&mut world, &pam, id, &approve()), "ok");
+    assert_eq!(world.request(id).status(), HitlStatus::Approved);
+    world.check_replay();
+    // One who is not asked takes the place that fills a seat, whichever was delegated first.
+    for order in [["dan", "sue"], ["sue", "dan"]] {
+        let [dan, sue, eli] = [("dan", "board"), ("sue", "security"), ("eli", "board")]
+            .map(|(name, group)| reviewer(name, &[group]));
+        let people = [dan.clone(), sue.clone(), eli.clone(), reviewer("cyd", &[])];
+        let policy = "groups = { security = 1 }\napprovals = 2\n\
+                      candidates = [\"group:board\", \"group:security\"]";
+        let (mut world, id) = reviewed(policy, &people);
+        for name in order {
+            let by = if name == "dan" { &dan } else { &sue };
+            assert_eq!(delegates(&mut world, id, by, "cyd"), "ok");
+        }
+        assert_eq!(say(&mut world, &eli, id, &approve()), "ok");
+        assert_eq!(say(&mut world, &people[3], id, &approve()), "ok");
+        assert_eq!(world.request(id).status(), HitlStatus::Approved, "{order:?}");
+    }
+}
+
+#[test]
+fn an_approval_counts_for_the_groups_that_its_person_is_in_by_now() {
+    let [bob, eli] = ["bob", "eli"].map(|name| reviewer(name, &[]));
+    let policy = "groups = { security = 1 }\napprovals = 2";
+    let (mut world, id) = reviewed(policy, &[bob.clone(), eli.clone()]);
+    assert_eq!(say(&mut world, &bob, id, &approve()), "ok");
+    assert_eq!(say(&mut world, &eli, id, &approve()), "ok");
+    assert_eq!(world.request(id).status(), HitlStatus::Pending);
+    let bob = reviewer("bob", &["security"]);
+    world.roster = roster(&[bob.clone(), eli]);
+    assert_eq!(say(&mut world, &bob, id, &approve()), "ok");
+    assert_eq!(world.request(id).status(), HitlStatus::Approved);
+
+    // A vote keeps its groups, so it still fills its seat after its person has left the group.
+    let [sue, ada] = [("sue", "security"), ("ada", "board")].map(|(n, g)| reviewer(n, &[g]));
+    let (mut world, id) = reviewed(policy, &[sue.clone(), ada.clone()]);
+    assert_eq!(say(&mut world, &sue, id, &approve()), "ok");
+    world.roster = roster(&[reviewer("sue", &[]), ada.clone()]);
+    world.on(id, |c, s| hitl::review_people(&c.by(Caller::scheduler()), s, id)).unwrap();
+    assert!(!world.request(id).unsatisfiable);
+    assert_eq!(say(&mut world, &ada, id, &approve()), "ok");
+    assert_eq!(world.request(id).status(), HitlStatus::Approved);
+}
+
+#[test]
+fn a_claim_ends_with_the_place_of_its_person_and_can_always_be_given_up() {
+    let [ada, ben] = ["ada", "ben"].map(|name| reviewer(name, &["board"]));
+    let policy = "candidates = [\"group:board\"]";
+    let claims = |world: &mut World, by: &Principal, id| {
+        code(world.on(id, |c, s| hitl::claim(&c.by(session_of(by)), s, id)))
+    };
+    for changed in [Some(reviewer("ada", &[])), None] {
+        let (mut world, id) = reviewed(policy, &[ada.clone(), ben.clone()]);
+        assert_eq!(claims(&mut world, &ada, id), "ok");
+        assert_eq!(say(&mut world, &ben, id, &approve()), "claimed");
+        let people: Vec<_> = changed.clone().into_iter().chain([ben.clone()]).collect();
+        world.roster = roster(&people);
+        if let Some(changed) = &changed {
+            let freed = world.on(id, |c, s| hitl::unclaim(&c.by(session_of(changed)), s, id));
+            assert_eq!(code(freed), "ok", "it is the own claim");
+            assert_eq!(world.request(id).claim, None);
+        } else {
+            assert_eq!(claims(&mut world, &ben, id), "ok", "nobody holds it");
+        }
+        assert_eq!(say(&mut world, &ben, id, &approve()), "ok");
+    }
+    let (mut world, id) = reviewed(policy, &[ada.clone(), ben, reviewer("cyd", &[])]);
+    assert_eq!(claims(&mut world, &ada, id), "ok");
+    assert_eq!(delegates(&mut world, id, &ada, "cyd"), "ok");
+    assert_eq!(world.request(id).claim, None, "the place was passed on");
+    assert_eq!(delegates(&mut world, id, &ada, "cyd"), "delegated_in_a_circle");
+    world.check_replay();
+}
+
+#[test]
+fn a_form_is_not_answered_with_words() {
+    let ada = reviewer("ada", &[]);
+    let mut world = World::new();
+    world.roster = roster(std::slice::from_ref(&ada));
+    let id = question(&mut world, None, Some(json!({"type": "object"}))).unwrap();
+    for other in [changes(), amendment()] {
+        assert_eq!(say(&mut world, &ada, id, &other), "bad_request");
+    }
+    assert_eq!(say(&mut world, &ada, id, &reject()), "ok");
+}
+
+#[test]
+fn links_are_for_people_who_may_answer_and_void_ones_are_remembered() {
+    let ada = reviewer("ada", &["board"]);
+    let boss = principal("boss", ada.kind, &[], &[Role::Admin]);
+    let viewer = principal("vic", ada.kind, &["board"], &[Role::Viewer]);
+    let policy = "candidates = [\"group:board\"]\nlinks = true";
+    let (mut world, id) = reviewed(policy, &[ada.clone(), boss.clone(), viewer.clone()]);
+    let link = |world: &mut World, of: &Principal| {
+        let person = with_proof(of, Authentication::Link);
+        let digest = AnswerLinkText::new(id, [3; 32]).digest();
+        let expires_at = world.now.after(Duration::from_secs(60));
+        let actions = vec![HitlAction::Approve];
+        let new = NewAnswerLink { person, digest, actions, expires_at };
+        code(world.on(id, |c, s| hitl::issue_link(&c.by(session_of(&boss)), s, id, &new)))
+    };
+    assert_eq!(link(&mut world, &viewer), "not_eligible");
+    assert_eq!(link(&mut world, &boss), "not_eligible");
+    assert_eq!((0..25).filter(|_| link(&mut world, &ada) == "ok").count(), 20);
+    let first = world.request(id).links[0].id;
+    world.on(id, |c, s| hitl::revoke_link(&c.by(session_of(&boss)), s, id, first)).unwrap();
+    assert_eq!(link(&mut world, &ada), "ok", "one of the others is void");
+    assert!(world.request(id).links.iter().any(|link| link.id == first), "it is remembered");
+    world.pass(Duration::from_secs(61));
+    assert_eq!(link(&mut world, &ada), "ok");
+    world.check_replay();
 }
 
 #[test]

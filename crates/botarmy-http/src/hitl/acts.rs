@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use botarmy_domain::hitl::GateAct;
+use botarmy_domain::hitl::{GateAct, MAX_EXTENSION_S};
 use botarmy_domain::{HitlRequest, HitlRequestId, Permission};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -17,9 +17,6 @@ use crate::endpoint::Endpoint;
 use crate::error::{Problem, ProblemDocument};
 use crate::extract::{Caller, Json, Segment};
 use crate::idempotency::{Keyed, reply};
-
-/// Longest time by which a request is extended at once, in seconds: 30 days.
-const MAX_EXTENSION_S: u32 = 30 * 86_400;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use botarmy_domain::decide::eligibility::Eligibility;
 use botarmy_domain::decide::hitl;
 use botarmy_domain::hitl::{
     AnswerLink, AnswerLinkText, GateAct, IssuedLink, LinkedRequest, Needs, NewAnswerLink, NewLink,
@@ -14,7 +15,7 @@ use botarmy_domain::text::{clean_map, strip_controls};
 use botarmy_domain::{
     ArtifactType, BudgetAccount, Caller, Committed, DomainError, Entry, EntryFilter, Error,
     EventPayload, EventType, HitlAction, HitlKind, HitlRequest, HitlRequestId, HitlStatus,
-    NewRequest, Permission, Project, ProjectStatus, Responded, Response, Row, Scope, Via,
+    NewRequest, Permission, Place, Project, ProjectStatus, Responded, Response, Row, Scope, Via,
 };
 use serde_json::Value;
 
@@ -154,7 +155,12 @@ impl Gates for Engine {
     async fn linked(&self, token: &AnswerLinkText) -> Result<LinkedRequest, Error> {
         let (request, link) = self.link(token).await?;
         let refusal = hitl::check_link(&request, &link, self.ports.clock.now()).err();
-        let refusal = refusal.or_else(|| self.holder_of_link(&link).err());
+        let holder = self.holder_of_link(&link);
+        let refusal = refusal.or_else(|| holder.as_ref().err().cloned());
+        let refusal = match (refusal, holder) {
+            (None, Ok(holder)) => self.refusal_of_holder(&request, &holder).await?,
+            (refusal, _) => refusal,
+        };
         let ids: Vec<_> = request.subject.artifacts.iter().map(|one| one.context_id).collect();
         let artifacts = match refusal {
             None => self.verified_artifacts(&ids).await?,
@@ -296,6 +302,26 @@ impl Engine {
             code: "link_person_gone",
             detail: format!("{} cannot sign in any more, so the link is void.", link.person.name),
         })
+    }
+
+    /// Returns the reason for which the person of a link may not answer any more; without that right, the
+    /// person sees nothing either.
+    async fn refusal_of_holder(
+        &self,
+        request: &HitlRequest,
+        holder: &Caller,
+    ) -> Result<Option<DomainError>, Error> {
+        let project = self.existing_project(request.project_id).await?;
+        let (settings, roster) = (&self.settings.defaults.gates, self.roster());
+        let roster = roster.as_deref();
+        let eligibility = Eligibility { request, project: &project, settings, roster };
+        let place = Place::Project { id: project.id, creator: project.creator };
+        let is_asked = holder.check(Permission::GateAnswer, place).is_ok()
+            && eligibility.check_asked(holder).is_ok();
+        Ok((!is_asked).then(|| DomainError::Gone {
+            code: "link_person_not_eligible",
+            detail: format!("{} may not answer the request any more.", holder.name()),
+        }))
     }
 
     /// Returns the person who is to answer with a new link.

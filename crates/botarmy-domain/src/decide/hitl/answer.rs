@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{check_actions, eligibility, pending, seat};
+use super::{eligibility, pending, seat};
 use crate::actor::Actor;
 use crate::artifact::digest;
 use crate::budget::BudgetKey;
@@ -10,15 +10,15 @@ use crate::caller::{Caller, Place};
 use crate::change::Decision;
 use crate::decide::builder::DecisionBuilder;
 use crate::decide::consequences::{amend, approved, rejected, replace_subject};
-use crate::decide::eligibility::{self, Seat};
+use crate::decide::eligibility::{self, Seat, check_actions, check_free};
 use crate::decide::gate;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E, ReplacedDocument};
-use crate::hitl::{HitlRequest, Reply, Response, Standing, Vote};
+use crate::hitl::{HitlRequest, Recorded, Reply, Response, Standing, Vote};
 use crate::ids::{EventId, HitlRequestId};
 use crate::scope::Snapshot;
-use crate::vocabulary::{HitlAction, Need, Permission, Verdict};
+use crate::vocabulary::{HitlAction, HitlStatus, Need, Permission, Verdict};
 
 /// Applies a person's response to a request: an approval or a rejection counts as a vote, and the last
 /// one that is needed decides. Decides nothing if the same person gave the same answer before. Needs a
@@ -40,7 +40,7 @@ pub fn respond(
     let caller = &context.caller;
     // Before anything else, so that a program learns nothing of what was answered.
     eligibility::check_person(caller)?;
-    if builder.request(id)?.recorded(&caller.actor(), response).is_some() {
+    if is_replay(&builder, id, caller, response)? {
         return Ok(builder.finish());
     }
     let mut request = pending(&builder, id)?;
@@ -63,6 +63,29 @@ pub fn respond(
         Verdict::Amend => amend_subject(&mut builder, &request, &answer)?,
     }
     Ok(builder.finish())
+}
+
+/// Returns whether the caller has given this very answer before, and it stands. One more approval of a person
+/// who fills another place now is another vote.
+fn is_replay(
+    builder: &DecisionBuilder<'_>,
+    id: HitlRequestId,
+    caller: &Caller,
+    response: &Response,
+) -> Result<bool, DomainError> {
+    let request = builder.request(id)?;
+    let recorded = request.recorded(&caller.actor(), response);
+    let Some(Recorded::Vote(entry)) = recorded.filter(|_| request.status() == HitlStatus::Pending)
+    else {
+        return Ok(recorded.is_some());
+    };
+    let vote = request.votes.iter().find(|vote| vote.entry == entry);
+    let seat = seat(builder, &request, caller, response.verdict()).ok();
+    Ok(vote.zip(seat).is_none_or(|(vote, seat)| {
+        let own = caller.actor();
+        let place = seat.on_behalf_of.as_ref().unwrap_or(&own);
+        vote.place().is_same(place) && vote.groups == seat.groups
+    }))
 }
 
 /// An answer that may be given.
@@ -90,11 +113,13 @@ fn check_content(request: &HitlRequest, response: &Response) -> Result<(), Domai
         ));
     }
     if request.budget.is_none() && !eligibility::is_possible(request, response.verdict()) {
-        return Err(DomainError::BadRequest(
+        let text = if request.response_schema.is_some() {
+            "The question asks for an answer in a form: approve it with `response`, or reject it."
+        } else {
             "Several people have to answer this question, so one cannot answer it for all: approve or \
              reject it, with the words in `content`."
-                .to_owned(),
-        ));
+        };
+        return Err(DomainError::BadRequest(text.to_owned()));
     }
     if response.response.is_some() && request.response_schema.is_none() {
         let message = "the request does not ask for an answer with a schema; use `content`";
@@ -163,8 +188,9 @@ fn check_claim(
     caller: &Caller,
     builder: &DecisionBuilder<'_>,
 ) -> Result<(), DomainError> {
-    let claim = request.claim.as_ref().filter(|claim| claim.until > builder.at());
-    let Some(claim) = claim.filter(|claim| !caller.is(&claim.by)) else { return Ok(()) };
+    let eligibility = eligibility(builder, request)?;
+    let claim = eligibility.claim(builder.at()).filter(|claim| !caller.is(&claim.by));
+    let Some(claim) = claim else { return Ok(()) };
     let detail = format!("{} has claimed the request until {}.", claim.by.name, claim.until);
     Err(DomainError::conflict("claimed", detail))
 }
@@ -197,12 +223,7 @@ fn vote(
 ) -> Result<(), DomainError> {
     let entry = builder.id_generator.event();
     let vote = new_vote(builder, &request, answer, entry, answer.response.action);
-    if let Some(of) = &vote.on_behalf_of
-        && request.votes.iter().any(|other| other.voter.is_same(of))
-    {
-        let detail = format!("{}, in whose place you answer, has answered already.", of.name);
-        return Err(DomainError::conflict("already_answered", detail));
-    }
+    check_free(&request, &answer.seat)?;
     let is_changed = place(&mut request, vote);
     let policy = request.pinned_policy();
     let standing = policy.policy.evaluate(&request.votes, &request.subject.digest, &policy.digest);

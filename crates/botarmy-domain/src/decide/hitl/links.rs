@@ -6,13 +6,11 @@ use crate::actor::Actor;
 use crate::caller::Caller;
 use crate::change::Decision;
 use crate::decide::builder::DecisionBuilder;
-use crate::decide::eligibility::{check_presence, is_possible, releases};
+use crate::decide::eligibility::{check_free, check_presence, is_possible, releases};
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
-use crate::hitl::{
-    AnswerLink, HitlRequest, MAX_LINKS, MAX_LINKS_OF_PERSON, NewAnswerLink, Response,
-};
+use crate::hitl::{AnswerLink, HitlRequest, MAX_LINKS_OF_PERSON, NewAnswerLink, Response};
 use crate::ids::{CredentialId, HitlRequestId};
 use crate::scope::Snapshot;
 use crate::timestamp::Timestamp;
@@ -42,21 +40,19 @@ pub fn issue_link(
     if !context.caller.is(&new.person.actor()) {
         context.caller.check(Permission::AccessManage, crate::caller::Place::Installation)?;
     }
-    check_actions_of_link(&builder, &request, new)?;
+    check_actions_of_link(&builder, &request, new)
+        .map_err(|error| said_of(&context.caller, new, error))?;
     // Otherwise a key alone would make the proof that it is not.
     check_presence(&request.pinned_policy().policy, &context.caller)?;
     if new.expires_at <= builder.at() {
         return Err(DomainError::invalid("expires_at", "must be in the future"));
     }
     let now = builder.at();
-    request.links.retain(|link| link.used_at.is_some() || link.is_usable(now));
-    let of_person = |link: &&AnswerLink| new.person.is(&link.person);
-    let (own, all) = (request.links.iter().filter(of_person).count(), request.links.len());
-    if own >= MAX_LINKS_OF_PERSON || all >= MAX_LINKS {
+    let open = request.links.iter().filter(|link| request.takes(link, now));
+    if open.filter(|link| new.person.is(&link.person)).count() >= MAX_LINKS_OF_PERSON {
+        let name = new.person.name();
         let detail = format!(
-            "Request {id} has {own} links of {} and {all} in all; the limits are \
-             {MAX_LINKS_OF_PERSON} and {MAX_LINKS}.",
-            new.person.name()
+            "Request {id} has {MAX_LINKS_OF_PERSON} links of {name} that can be used, which is the limit."
         );
         return Err(DomainError::conflict("too_many_links", detail));
     }
@@ -72,7 +68,7 @@ pub fn issue_link(
         used_at: None,
         revoked_at: None,
     };
-    request.links.push(link.clone());
+    request.add_link(link.clone());
     let payload = E::HitlLinkIssued(event::HitlLinkIssued { hitl_request_id: id, link });
     builder.put_request(request, &payload);
     Ok(builder.finish())
@@ -87,6 +83,7 @@ fn check_actions_of_link(
     if new.actions.is_empty() {
         return Err(DomainError::invalid("actions", "must have at least one"));
     }
+    new.person.check(Permission::GateAnswer, builder.place())?;
     let eligibility = eligibility(builder, request)?;
     for action in &new.actions {
         // A link has no document; its words ask for changes.
@@ -103,8 +100,28 @@ fn check_actions_of_link(
         if releases(request, verdict) {
             eligibility.check_release(&new.person, &seat)?;
         }
+        if verdict != Verdict::RequestChanges {
+            check_free(request, &seat)?;
+        }
     }
     Ok(())
+}
+
+/// Returns the refusal of a link in words for the party that makes it, who may be another one than its person.
+fn said_of(caller: &Caller, new: &NewAnswerLink, error: DomainError) -> DomainError {
+    let name = new.person.name();
+    let (code, why) = match error {
+        _ if caller.is(&new.person.actor()) => return error,
+        DomainError::NotPermitted { .. } => ("not_eligible", "may not answer requests here"),
+        DomainError::Forbidden { code: code @ "not_eligible", .. } => {
+            (code, "is not one of those whom the policy asks")
+        }
+        DomainError::Forbidden { code: code @ "separation_of_duties", .. } => {
+            (code, "had a part in what is reviewed, so only another person can approve it")
+        }
+        other => return other,
+    };
+    DomainError::Forbidden { code, detail: format!("{name} {why}.") }
 }
 
 /// Revokes a link; decides nothing if it cannot be used any more. Its person and those who manage the

@@ -15,8 +15,6 @@ use crate::vocabulary::{Permission, Verdict};
 
 /// Largest number of people through whom the place of one passes.
 const MAX_HOPS: usize = 3;
-/// Largest number of delegations of a request.
-const MAX_DELEGATES: usize = 100;
 /// Largest number of remarks on a request, and of those of one party.
 const MAX_COMMENTS: (usize, usize) = (200, 100);
 /// Longest remark, in characters.
@@ -42,8 +40,8 @@ pub fn claim(
         let detail = "Several people have to approve this request, so it cannot be claimed by one.";
         return Err(DomainError::conflict("not_claimable", detail));
     }
-    let valid = request.claim.as_ref().filter(|claim| claim.until > builder.at());
-    if let Some(claim) = valid.filter(|claim| !context.caller.is(&claim.by)) {
+    let held = eligibility(&builder, &request)?.claim(builder.at()).cloned();
+    if let Some(claim) = held.filter(|claim| !context.caller.is(&claim.by)) {
         let detail = format!("{} has claimed the request until {}.", claim.by.name, claim.until);
         return Err(DomainError::conflict("claimed", detail));
     }
@@ -70,10 +68,14 @@ pub fn unclaim(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let mut request = pending(&builder, id)?;
-    eligibility(&builder, &request)?.check_part(&context.caller)?;
+    let caller = &context.caller;
+    let is_held = eligibility(&builder, &request)?.claim(builder.at()).is_some();
+    if !request.claim.as_ref().is_some_and(|claim| caller.is(&claim.by)) {
+        eligibility(&builder, &request)?.check_part(caller)?;
+    }
     let Some(claim) = request.claim.take() else { return Ok(builder.finish()) };
-    let is_manager = || context.caller.check(Permission::ProjectManage, builder.place()).is_ok();
-    if claim.until > builder.at() && !context.caller.is(&claim.by) && !is_manager() {
+    let is_manager = || caller.check(Permission::ProjectManage, builder.place()).is_ok();
+    if is_held && !caller.is(&claim.by) && !is_manager() {
         let detail = format!("{} has claimed the request until {}.", claim.by.name, claim.until);
         return Err(DomainError::conflict("claimed", detail));
     }
@@ -86,7 +88,8 @@ pub fn unclaim(
     Ok(builder.finish())
 }
 
-/// Asks another person to answer in the place of the caller, or in the place that the caller answers in.
+/// Asks another person to answer in the place of the caller, or if the caller is not asked, in the place
+/// that it answers in. A reservation of the caller ends with that.
 ///
 /// # Errors
 /// [`DomainError::Invalid`] for a person who does not exist or may not answer; a conflict for a place
@@ -100,21 +103,26 @@ pub fn delegate(
 ) -> Result<Decision, DomainError> {
     let mut builder = DecisionBuilder::new(context, snapshot, Permission::GateAnswer)?;
     let mut request = pending(&builder, id)?;
-    let seat = seat(&builder, &request, &context.caller, Verdict::Approve)?;
+    let seat = eligibility(&builder, &request)?.place_to_delegate(&context.caller)?;
     let of = seat.on_behalf_of.unwrap_or_else(|| context.caller.actor());
     let to = person(&builder, to)?;
     let passed: Vec<_> =
         request.delegates.iter().filter(|one| one.of.is_same(&of)).map(|one| &one.to).collect();
     if to.is_same(&of) || passed.iter().any(|one| one.is_same(&to)) {
-        let detail = format!("The place of {} would come back to {}.", of.name, to.name);
+        let detail = if passed.last().is_some_and(|last| last.is_same(&to)) {
+            format!("{} answers in the place of {} already.", to.name, of.name)
+        } else {
+            format!("The place of {} would come back to {}.", of.name, to.name)
+        };
         return Err(DomainError::conflict("delegated_in_a_circle", detail));
     }
-    if passed.len() >= MAX_HOPS || request.delegates.len() >= MAX_DELEGATES {
+    if passed.len() >= MAX_HOPS {
         let detail = format!("The place of {} was delegated {} times.", of.name, passed.len());
         return Err(DomainError::conflict("too_many_delegations", detail));
     }
     let at = builder.at();
     request.delegates.push(Delegate { of: of.clone(), to: to.clone(), at });
+    request.claim = request.claim.filter(|claim| !context.caller.is(&claim.by));
     let payload = E::HitlDelegated(event::HitlDelegated {
         hitl_request_id: id,
         of,

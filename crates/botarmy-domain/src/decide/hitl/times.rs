@@ -8,21 +8,19 @@ use crate::decide::builder::DecisionBuilder;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
-use crate::hitl::{HitlRequest, after_s};
+use crate::hitl::{HitlRequest, MAX_EXTENSION_S, after_s};
 use crate::ids::HitlRequestId;
 use crate::scope::Snapshot;
 use crate::text::non_blank;
 use crate::vocabulary::{Permission, Verdict};
 
-/// Longest time by which a request is extended at once, in seconds: one year.
-const MAX_EXTENSION_S: u32 = 365 * 86_400;
 /// Shortest time between two reminders by hand.
 const REMINDER_PAUSE: Duration = Duration::from_secs(60);
 
 /// Extends the time in which people may answer.
 ///
 /// # Errors
-/// A time of 0 or beyond a year; the conflict `too_many_extensions` beyond the number of the policy;
+/// A time of 0 or beyond 30 days; the conflict `too_many_extensions` beyond the number of the policy;
 /// [`DomainError::Forbidden`] for those who may not answer.
 pub fn extend(
     context: &DecisionContext,

@@ -82,15 +82,6 @@ pub struct Oracle {
     pub paused: Option<Timestamp>,
 }
 
-/// Returns whether people in these groups can take all seats, trying each person on each seat.
-fn seated(seats: &[&String], people: &[&Groups]) -> bool {
-    let Some((seat, others)) = seats.split_first() else { return true };
-    (0..people.len()).filter(|n| people[*n].contains(*seat)).any(|n| {
-        let rest: Vec<_> = (0..people.len()).filter(|m| *m != n).map(|m| people[m]).collect();
-        seated(others, &rest)
-    })
-}
-
 impl Gate {
     pub fn is_open(&self) -> bool {
         self.status == HitlStatus::Pending
@@ -103,7 +94,7 @@ impl Gate {
     /// Returns whether people in these groups are enough.
     pub fn suffices(&self, approving: &[&Groups]) -> bool {
         let seats: Vec<_> = self.policy.groups.keys().collect();
-        approving.len() >= self.approvals() && seated(&seats, approving)
+        approving.len() >= self.approvals() && empty_seats(&seats, approving) == 0
     }
 
     fn selectors(&self) -> impl Iterator<Item = &Selector> {
@@ -141,10 +132,15 @@ impl Gate {
         places
     }
 
+    /// Returns the person who has reserved it, and may still answer.
+    pub fn held(&self, stage: &Stage) -> Option<usize> {
+        let (by, _) = self.claim.filter(|(_, until)| *until > stage.now)?;
+        (may_answer(stage, by) && !self.places(stage, by).is_empty()).then_some(by)
+    }
+
     /// Returns the person in whose place a person answers in this way.
     fn seat(&self, oracle: &Oracle, stage: &Stage, person: usize, rejects: bool) -> Option<usize> {
         let groups = |n: usize| &stage.people[n].groups;
-        let fills = |n: usize| self.policy.groups.keys().any(|seat| groups(n).contains(seat));
         let free =
             |of: usize| of == person || !self.ballots.iter().any(|ballot| ballot.voter == of);
         let clean = |of: usize| of == person || !oracle.excludes(self, of);
@@ -155,14 +151,34 @@ impl Gate {
         {
             return Some(*of);
         }
-        if places.first() == Some(&person) {
-            let for_a_seat = |of: &&usize| free(**of) && clean(**of) && fills(**of);
-            let better = places.iter().find(for_a_seat).filter(|_| !fills(person));
-            return better.copied().or(Some(person));
-        }
-        let best = places.iter().find(|of| free(**of) && clean(**of));
+        let useful = places.iter().filter(|of| free(**of) && clean(**of));
+        let best = useful.min_by_key(|of| self.missing(stage, person, **of));
         best.or_else(|| places.iter().find(|of| free(**of))).or(places.first()).copied()
     }
+
+    /// Returns the number of approvals and of people on seats that are missing once a person has approved in
+    /// a place.
+    fn missing(&self, stage: &Stage, person: usize, place: usize) -> (usize, usize) {
+        let others = self
+            .ballots
+            .iter()
+            .filter(|one| one.approves && one.voter != person && one.place != place);
+        let groups: Vec<_> =
+            others.map(|one| &one.groups).chain([&stage.people[place].groups]).collect();
+        let seats: Vec<_> = self.policy.groups.keys().collect();
+        let empty = empty_seats(&seats, &groups);
+        (self.approvals().saturating_sub(groups.len()).max(empty), empty)
+    }
+}
+
+/// Returns the smallest number of seats that stay empty, trying each person and nobody on each seat.
+fn empty_seats(seats: &[&String], people: &[&Groups]) -> usize {
+    let Some((seat, others)) = seats.split_first() else { return 0 };
+    let with = (0..people.len()).filter(|n| people[*n].contains(*seat)).map(|n| {
+        let rest: Vec<_> = (0..people.len()).filter(|m| *m != n).map(|m| people[m]).collect();
+        empty_seats(others, &rest)
+    });
+    with.chain([1 + empty_seats(others, people)]).min().unwrap_or_default()
 }
 
 /// Returns whether a person has the permission to answer.
@@ -192,7 +208,7 @@ impl Oracle {
     }
 
     /// Returns whether this is what the person has said before, and it stands.
-    pub fn is_replay(&self, id: HitlRequestId, answer: &Answer<'_>) -> bool {
+    pub fn is_replay(&self, stage: &Stage, id: HitlRequestId, answer: &Answer<'_>) -> bool {
         let gate = &self.gates[&id];
         if answer.digest.is_some_and(|digest| digest != gate.digest) {
             return false;
@@ -203,10 +219,19 @@ impl Oracle {
                 && verdict == answer.verdict
                 && ballot.comment == answer.words
         };
+        // One who fills another place now votes anew.
+        let is_present = gate.policy.auth != AnswerAuth::Interactive || answer.is_interactive;
+        let place = gate.seat(self, stage, answer.person, answer.verdict == Verdict::Reject);
+        let stands = |ballot: &Ballot| {
+            let has_moved = place.is_some_and(|place| {
+                place != ballot.place || stage.people[place].groups != ballot.groups
+            });
+            !gate.is_open() || !is_present || !has_moved
+        };
         let decided = gate.decided.as_ref().is_some_and(|(by, verdict, words)| {
             *by == answer.person && *verdict == answer.verdict && words == answer.words
         });
-        decided || gate.ballots.iter().any(is_vote)
+        decided || gate.ballots.iter().any(|ballot| is_vote(ballot) && stands(ballot))
     }
 
     /// Returns the place in which a person may give this answer; `None` if it is to be refused.
@@ -220,7 +245,7 @@ impl Oracle {
         let releases = matches!(answer.verdict, Verdict::Approve | Verdict::Amend);
         let votes = matches!(answer.verdict, Verdict::Approve | Verdict::Reject);
         let has_voted = |n| gate.ballots.iter().any(|ballot| ballot.voter == n);
-        let claimed = gate.claim.filter(|(_, until)| *until > stage.now);
+        let claimed = gate.held(stage);
         let has_words = answer.has_comment || answer.verdict == Verdict::RequestChanges;
         let refused = [
             !gate.is_open() || is_over,
@@ -232,7 +257,7 @@ impl Oracle {
                 && (policy.digest == Need::Required || !gate.old_digests.is_empty()),
             policy.comment.contains(&answer.verdict) && !has_words,
             answer.in_bulk && !policy.bulk && answer.verdict == Verdict::Approve,
-            claimed.is_some_and(|(by, _)| by != person),
+            claimed.is_some_and(|by| by != person),
             releases && (self.excludes(gate, person) || self.excludes(gate, place)),
             votes && place != person && has_voted(place),
         ];
