@@ -94,14 +94,16 @@ impl Eligibility<'_> {
     /// Returns the reservation of the request if it holds at this time: as long as its person may answer.
     #[must_use]
     pub fn claim(&self, now: Timestamp) -> Option<&GateClaim> {
-        let may_answer = |actor: &Actor| match (self.roster, actor.principal) {
-            (None, _) => self.check_asked(&Caller::named_in_link(&actor.name)).is_ok(),
-            (Some(roster), Some(id)) => roster.person(id).is_some_and(|person| {
-                person.may_answer(self.place()) && self.check_asked(&person.with_link(None)).is_ok()
-            }),
-            (Some(_), None) => false,
-        };
+        let may_answer =
+            |actor| self.present(actor).is_some_and(|caller| self.check_asked(&caller).is_ok());
         self.request.claim.as_ref().filter(|claim| claim.until > now && may_answer(&claim.by))
+    }
+
+    /// Returns a person with its present rights, if it may answer requests of the project.
+    fn present(&self, actor: &Actor) -> Option<Caller> {
+        let Some(roster) = self.roster else { return Some(Caller::named_in_link(&actor.name)) };
+        let person = roster.person(actor.principal?)?;
+        person.may_answer(self.place()).then(|| person.with_link(None))
     }
 
     /// Checks that a caller may answer the request for itself or for another.
@@ -141,13 +143,6 @@ impl Eligibility<'_> {
     /// # Errors
     /// [`DomainError::Forbidden`] if there is none.
     fn places(&self, caller: &Caller) -> Result<Vec<Seat>, DomainError> {
-        let own = self.settings.groups_of(caller);
-        let is_asked = self.request.pinned_policy().policy.is_open_to_all()
-            || self.selectors().any(|selector| match selector {
-                Selector::User(name) => is_user(name, caller.name(), caller.principal()),
-                Selector::Group(group) => own.contains(group),
-                Selector::Role(role) => caller.covers(*role, self.place()),
-            });
         // The last delegation of the place of a person counts.
         let last = |of: &Actor| {
             let mut delegates = self.request.delegates.iter().rev();
@@ -157,10 +152,11 @@ impl Eligibility<'_> {
             caller.is(&one.to) && last(&one.of).is_some_and(|to| to.is_same(&one.to))
         };
         let delegated = self.request.delegates.iter().filter(mine).filter_map(|one| {
-            let groups = self.groups_if_asked(&one.of)?;
+            // What somebody may not do any more, a delegate may not do either.
+            let groups = self.groups_if_asked(&self.present(&one.of)?)?;
             Some(Seat { on_behalf_of: Some(one.of.clone()), groups })
         });
-        let own = is_asked.then_some(Seat { on_behalf_of: None, groups: own });
+        let own = self.groups_if_asked(caller).map(|groups| Seat { on_behalf_of: None, groups });
         let places: Vec<_> = own.into_iter().chain(delegated).collect();
         if places.is_empty() { Err(self.not_eligible()) } else { Ok(places) }
     }
@@ -182,22 +178,16 @@ impl Eligibility<'_> {
         candidates.iter().chain(&request.assignees).chain(&request.escalated_to)
     }
 
-    /// Returns the groups of a person who has delegated, if the request still asks that person: what
-    /// somebody may not do any more, a delegate may not do either.
-    fn groups_if_asked(&self, actor: &Actor) -> Option<BTreeSet<String>> {
-        let Some(id) = actor.principal else {
-            // On an open server everyone has every role.
-            let groups = self.settings.groups_of_name(&actor.name);
-            let selects = |selector: &Selector| match selector {
-                Selector::User(name) => *name == actor.name,
+    /// Returns the groups of a person who may answer requests, if the request asks that person.
+    fn groups_if_asked(&self, caller: &Caller) -> Option<BTreeSet<String>> {
+        let groups = self.settings.groups_of(caller);
+        let is_asked = self.request.pinned_policy().policy.is_open_to_all()
+            || self.selectors().any(|selector| match selector {
+                Selector::User(name) => is_user(name, caller.name(), caller.principal()),
                 Selector::Group(group) => groups.contains(group),
-                Selector::Role(_) => true,
-            };
-            let is_open = self.request.pinned_policy().policy.is_open_to_all();
-            return (is_open || self.selectors().any(selects)).then_some(groups);
-        };
-        let person = self.roster?.person(id).filter(|person| self.asks(person))?;
-        Some(person.groups.clone())
+                Selector::Role(role) => caller.covers(*role, self.place()),
+            });
+        is_asked.then_some(groups)
     }
 
     /// Returns whether a person of the roster may answer.

@@ -204,10 +204,11 @@ impl Run {
         dice: &mut Dice,
     ) {
         let gate = &self.oracle.gates[&id];
-        // A person whose delegate has answered often answers too.
+        // A delegate often answers, and its person after it.
         let absent = gate.ballots.iter().find(|ballot| ballot.place != ballot.voter);
         let absent = absent.filter(|_| dice.happens(30)).map(|ballot| ballot.place);
-        let person = absent.unwrap_or(person);
+        let delegate = gate.delegates.last().filter(|_| dice.happens(30)).map(|(_, to)| *to);
+        let person = absent.or(delegate).unwrap_or(person);
         let words = format!("words {}", dice.below(1 << 50));
         let digest = match dice.below(10) {
             _ if is_old => Some(gate.old_digests.last().unwrap_or(&words).clone()),
