@@ -263,7 +263,11 @@ impl Run {
         let done = self.run(&scope, &caller, dice, |c, s| hitl::respond(c, s, id, &response));
         let gate = &self.oracle.gates[&id];
         if is_replay {
-            assert!(done.unwrap().entries.is_empty(), "a replay changes nothing");
+            assert!(
+                done.is_ok_and(|done| done.entries.is_empty()),
+                "{given:?} of {person} on {gate:?} and {:?} is a replay, which changes nothing",
+                self.stage.requests[&id]
+            );
             return;
         }
         let Some(place) = place else {

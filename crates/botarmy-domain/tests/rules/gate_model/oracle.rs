@@ -210,7 +210,9 @@ impl Oracle {
     /// Returns whether this is what the person has said before, and it stands.
     pub fn is_replay(&self, stage: &Stage, id: HitlRequestId, answer: &Answer<'_>) -> bool {
         let gate = &self.gates[&id];
-        if answer.digest.is_some_and(|digest| digest != gate.digest) {
+        // Without words, two amendments differ in their documents alone.
+        let is_other = answer.verdict == Verdict::Amend && !answer.has_comment;
+        if is_other || answer.digest.is_some_and(|digest| digest != gate.digest) {
             return false;
         }
         let is_vote = |ballot: &Ballot| {
