@@ -33,6 +33,7 @@ pub use delegation::Delegation;
 pub use delegation_check::check_delegation;
 pub use link::{AnswerLink, AnswerLinkText, MAX_LINKS_OF_PERSON, MalformedLink, NewAnswerLink};
 pub use policy::{Escalation, GateSettings, PinnedPolicy, Policy, Selector, Veto};
+pub(crate) use roster::MAX_HOPS;
 pub use roster::{Person, Roster, is_user};
 pub use schedule::Schedule;
 pub(crate) use schedule::after_s;

@@ -13,7 +13,7 @@ pub(crate) struct PeopleReview(Mutex<Progress>);
 struct Progress {
     /// The people for whom the requests are looked at.
     roster: Option<Arc<Roster>>,
-    /// What is left to look at.
+    /// Requests that are left.
     rest: Rest,
 }
 

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::change::Decision;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
-use crate::hitl::{HitlRequest, HitlState, NewRequest, Subject, after_s};
+use crate::hitl::{GateClaim, HitlRequest, HitlState, NewRequest, Subject, after_s};
 use crate::ids::HitlRequestId;
 use crate::scope::Snapshot;
 use crate::vocabulary::{HitlKind, OnExpiry, Permission, Verdict};
@@ -103,6 +103,12 @@ fn seat(
     verdict: Verdict,
 ) -> Result<Seat, DomainError> {
     eligibility(builder, request)?.seat(caller, verdict)
+}
+
+/// Returns the error for a request that another person has reserved.
+fn claimed(claim: &GateClaim) -> DomainError {
+    let detail = format!("{} has claimed the request until {}.", claim.by.name, claim.until);
+    DomainError::conflict("claimed", detail)
 }
 
 /// Returns a request of an open project that is pending, to be changed.

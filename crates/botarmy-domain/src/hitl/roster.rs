@@ -12,7 +12,7 @@ use crate::timestamp::Timestamp;
 use crate::vocabulary::{Permission, Role};
 
 /// Largest number of people through whom a delegation passes.
-const MAX_HOPS: usize = 3;
+pub(crate) const MAX_HOPS: usize = 3;
 
 /// All people who can sign in. Parts of the server and programs are not in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -500,7 +500,7 @@ async fn respond(
 /// Checks that an answer without a comment needs none. Words that say what should change are a reason.
 ///
 /// # Errors
-/// What the policy wants, with the option.
+/// An error of use that names the policy and the option.
 fn check_reason(request: &Value, action: &str, body: &Map<String, Value>) -> anyhow::Result<()> {
     let wanted = list(request, "/policy/rules/comment").contains(&action.into());
     if wanted && !body.contains_key("content") && text(request, "/status") == "pending" {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{eligibility, pending, seat};
+use super::{claimed, eligibility, pending, seat};
 use crate::actor::Actor;
 use crate::artifact::digest;
 use crate::budget::BudgetKey;
@@ -191,8 +191,7 @@ fn check_claim(
     let eligibility = eligibility(builder, request)?;
     let claim = eligibility.claim(builder.at()).filter(|claim| !caller.is(&claim.by));
     let Some(claim) = claim else { return Ok(()) };
-    let detail = format!("{} has claimed the request until {}.", claim.by.name, claim.until);
-    Err(DomainError::conflict("claimed", detail))
+    Err(claimed(claim))
 }
 
 /// Checks that the caller may release the subject, if the response does that.

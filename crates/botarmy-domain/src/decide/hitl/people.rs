@@ -1,20 +1,18 @@
 //! Work of people on a request beside answering: reserving it, asking another, and discussing it.
 
-use super::{eligibility, pending, seat};
+use super::{claimed, eligibility, pending, seat};
 use crate::actor::Actor;
 use crate::change::Decision;
 use crate::decide::builder::DecisionBuilder;
 use crate::decision_context::DecisionContext;
 use crate::error::DomainError;
 use crate::event::{self, EventPayload as E};
-use crate::hitl::{Delegate, GateClaim, GateComment, after_s};
+use crate::hitl::{Delegate, GateClaim, GateComment, MAX_HOPS, after_s};
 use crate::ids::{EventId, HitlRequestId};
 use crate::scope::Snapshot;
 use crate::text::non_blank;
 use crate::vocabulary::{Permission, Verdict};
 
-/// Largest number of people through whom the place of one passes.
-const MAX_HOPS: usize = 3;
 /// Largest number of remarks on a request, and of those of one party.
 const MAX_COMMENTS: (usize, usize) = (200, 100);
 /// Longest remark, in characters.
@@ -42,8 +40,7 @@ pub fn claim(
     }
     let held = eligibility(&builder, &request)?.claim(builder.at()).cloned();
     if let Some(claim) = held.filter(|claim| !context.caller.is(&claim.by)) {
-        let detail = format!("{} has claimed the request until {}.", claim.by.name, claim.until);
-        return Err(DomainError::conflict("claimed", detail));
+        return Err(claimed(&claim));
     }
     let until = after_s(builder.at(), builder.defaults.gates.claim_s);
     request.claim = Some(GateClaim { by: context.caller.actor(), until });
@@ -76,8 +73,7 @@ pub fn unclaim(
     let Some(claim) = request.claim.take() else { return Ok(builder.finish()) };
     let is_manager = || caller.check(Permission::ProjectManage, builder.place()).is_ok();
     if is_held && !caller.is(&claim.by) && !is_manager() {
-        let detail = format!("{} has claimed the request until {}.", claim.by.name, claim.until);
-        return Err(DomainError::conflict("claimed", detail));
+        return Err(claimed(&claim));
     }
     let payload = E::HitlUnclaimed(event::HitlUnclaimed {
         hitl_request_id: id,
